@@ -1,0 +1,16 @@
+"""What pytest and nbval need to run the course's tests and notebooks from any folder."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+
+
+def pytest_configure():
+    # The kernels that nbval starts run inside notebooks/ and do not see pytest's own path.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+
+
+def pytest_collectstart(collector):
+    if hasattr(collector, "skip_compare"):  # a notebook: what libraries write to stderr differs between machines
+        collector.skip_compare += ("stderr",)

@@ -1,0 +1,1 @@
+"""What the notebooks import. Importing this package loads neither TensorFlow nor Matplotlib."""

@@ -1,0 +1,88 @@
+"""The machine the course runs on: quiet TensorFlow, the versions in one line, a clear word on unsupported ones."""
+
+import contextlib
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+# The range the course is tested on: first version, and the first version that is beyond it.
+SUPPORTED = {
+    "Python": ("3.11.5", "3.14"),
+    "TensorFlow": ("2.19", "2.22"),
+    "Keras": ("3.10", "3.16"),
+}
+
+
+def quiet_tensorflow():
+    """Import TensorFlow and Keras without the log lines that they write to the process's standard error.
+
+    TensorFlow writes to file descriptor 2 on import and again when it first looks at the devices, at every log level;
+    the descriptor is silenced around these two moments and only there. Messages of errors and warnings in Python are
+    not touched. Calling it again costs nothing.
+
+    Raises RuntimeError where Keras was set to another backend than TensorFlow.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silent_file_descriptor(2):
+        import tensorflow as tf
+
+        tf.zeros(1)  # the first operation probes the devices
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            f"The course needs Keras on TensorFlow, received the backend {keras.backend.backend()!r}. "
+            "Remove the environment variable KERAS_BACKEND and restart the kernel."
+        )
+
+
+def versions():
+    """The versions of what the course stands on, as one line of text. Imports none of it."""
+    found = {"Python": platform.python_version()}
+    names = {"TensorFlow": ("tensorflow", "tensorflow-cpu"), "Keras": ("keras",), "NumPy": ("numpy",)}
+    found |= {name: _installed(packages) for name, packages in names.items()}
+    return " · ".join(f"{name} {number}" for name, number in found.items())
+
+
+def check_versions(found=None):
+    """Raise RuntimeError with one clear line where Python, TensorFlow or Keras is missing or outside the tested range.
+
+    found: {name: version} to check in place of what is installed.
+    """
+    if found is None:
+        found = {
+            "Python": platform.python_version(),
+            "TensorFlow": _installed(("tensorflow", "tensorflow-cpu")),
+            "Keras": _installed(("keras",)),
+        }
+    for name, number in found.items():
+        first, beyond = SUPPORTED[name]
+        if number == "missing" or not _numbers(first) <= _numbers(number) < _numbers(beyond):
+            raise RuntimeError(f"The course is tested with {name} {first} up to, but not including, {beyond}; "
+                               f"found: {number}. The README says how to set it up.")  # fmt: skip
+
+
+def _installed(packages):
+    for package in packages:
+        with contextlib.suppress(PackageNotFoundError):
+            return version(package)
+    return "missing"
+
+
+def _numbers(number):
+    """'3.11.5' and '2.21.0rc1' as tuples of integers, to be compared."""
+    return tuple(int("".join(c for c in part if c.isdigit()) or 0) for part in number.split(".")[:3])
+
+
+@contextlib.contextmanager
+def _silent_file_descriptor(number):
+    sys.stderr.flush()
+    saved = os.dup(number)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), number)
+        yield
+    finally:
+        os.dup2(saved, number)
+        os.close(saved)

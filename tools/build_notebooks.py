@@ -1,0 +1,92 @@
+"""Build and execute the notebooks from their sources: `build_notebooks.py [name ...]`, all of them without a name."""
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ROOT / "source"
+NOTEBOOKS = ROOT / "notebooks"
+SETUP_CELL = Path(__file__).with_name("setup_cell.py")
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def source_names():
+    """The names of all notebooks in the order of the course."""
+    return sorted(path.stem for path in SOURCES.glob("*.py"))
+
+
+def build(name):
+    """The notebook that source/<name>.py describes, not executed, with its ids and the setup cell filled in.
+
+    Raises FileNotFoundError with the names that exist where there is no such source.
+    """
+    path = SOURCES / f"{name}.py"
+    if not path.is_file():
+        raise FileNotFoundError(f"No source {name!r}. There are: {', '.join(source_names())}.")
+    notebook = jupytext.read(path, fmt="py:percent")
+    seen = {}
+    for cell in notebook.cells:
+        if "setup" in cell.metadata.get("tags", []):
+            cell.source = SETUP_CELL.read_text().strip()
+        # An id made from the text stays the same when cells are added or moved elsewhere.
+        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def execute(notebook, folder=NOTEBOOKS):
+    """Run every cell in a new kernel inside `folder`; an error in a cell stops with that cell's traceback."""
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        record_timing=False,
+        store_widget_state=False,
+    )
+    client.execute()
+    metadata = notebook.metadata
+    metadata.language_info = nbformat.from_dict({"name": "python"})  # the kernel's own names its exact version
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in map(_without_widget, cell.outputs) if output is not None]
+    return notebook
+
+
+def _without_widget(output):
+    """The output as a page without a live kernel can show it; None for a bare widget such as a progress bar."""
+    data = output.get("data", {})
+    if WIDGET not in data:
+        return output
+    del data[WIDGET]
+    return output if set(data) - {"text/plain"} else None
+
+
+def main(names):
+    bar = tqdm(names or source_names(), disable=not sys.stderr.isatty())
+    for name in bar:
+        bar.set_description(name)
+        notebook = execute(build(name))
+        nbformat.validate(notebook)
+        nbformat.write(notebook, NOTEBOOKS / f"{name}.ipynb")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help="such as 03_keras_sequential")
+    main(parser.parse_args().names)
