@@ -1,0 +1,224 @@
+"""Figures with sliders: move one, and the picture and the words under it are made anew.
+
+No `interact` and no `Output` widget: those hide errors, stack pictures on Colab and leave nothing on a page without
+a running kernel. Core widgets alone, so that everything works with ipywidgets 7.7 (Colab) and 8.
+"""
+
+import base64
+import html
+import math
+
+import ipywidgets as widgets
+import numpy as np
+
+from helpers import batchnorm
+from helpers.plots import COLORS, LINESTYLES, MARKERS, Plot, new_figure
+
+
+class Explorer:
+    """Controls above a picture and its description; the picture follows the controls.
+
+    A subclass makes its controls, {name: widget}, and an empty figure, and hands them to `__init__`. It defines
+    `draw(**values)`, which takes the value of each control by its name, draws onto the figure's emptied axes and
+    returns the description in words. `plot` holds the present figure and words, `widget` the whole box.
+    In a notebook the last line of a cell shows it: live where there is a kernel, else as a picture with its words.
+    """
+
+    def __init__(self, controls, figure):
+        self.controls, self.figure = controls, figure
+        self._view = widgets.HTML()
+        grid = widgets.GridBox(
+            list(controls.values()), layout={"grid_template_columns": "repeat(auto-fit, minmax(300px, 1fr))"}
+        )
+        self.widget = widgets.VBox([grid, self._view], layout={"max_width": "880px"})
+        for control in controls.values():
+            control.style = {"description_width": "110px"}
+            control.layout = {"width": "auto"}
+            control.observe(self._redraw, names="value")
+        self._redraw()
+        # The first picture has settled the margins; to work them out again would double the time of every redraw.
+        figure.set_layout_engine(None)
+
+    def draw(self, **values):
+        """Draw onto the axes of `self.figure` for these values of the controls; return the description."""
+        raise NotImplementedError(f"{type(self).__name__} must define draw({', '.join(self.controls)}).")
+
+    def _redraw(self, _change=None):
+        # Emptied rather than made anew: ticks and labels are the slow part of a figure.
+        for axis in self.figure.axes:
+            for artist in [*axis.lines, *axis.patches, *axis.collections, *axis.texts]:
+                artist.remove()
+        caption = self.draw(**{name: control.value for name, control in self.controls.items()})
+        self.plot = Plot(self.figure, caption)
+        self._png = base64.b64encode(self.plot.png()).decode()
+        words = html.escape(caption)
+        self._view.value = (
+            f'<img src="data:image/png;base64,{self._png}" alt="{words}" style="width: 100%">'
+            f'<p aria-live="polite" style="line-height: 1.4">{words}</p>'
+        )
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        data = {
+            "application/vnd.jupyter.widget-view+json": {
+                "version_major": 2,
+                "version_minor": 0,
+                "model_id": self.widget.model_id,
+            },
+            "image/png": self._png,
+            "text/plain": self.plot.caption,
+        }
+        return data, {"image/png": {"alt": self.plot.caption}}
+
+
+class NormalizationExplorer(Explorer):
+    """One feature of one batch on its way through Batch Normalization: raw, normalised, output.
+
+    The batch is drawn once from a normal distribution (seed 0) and then moved, stretched and given an outlier.
+    """
+
+    def __init__(self):
+        self._noise = np.random.default_rng(0).normal(size=128)
+        self._jitter = np.random.default_rng(1).uniform(-0.8, 0.8, size=128)
+        figure, axes = new_figure(3, 1, width=8.4, height=4.2)
+        for axis, name in zip(axes, ("raw x", "normalised x̂", "output y"), strict=True):
+            axis.set_ylabel(name, rotation=0, ha="right", va="center")
+            axis.set(ylim=(-1, 1), yticks=[])
+            axis.locator_params(axis="x", nbins=7)
+        axes[-1].set_xlabel("value of the feature · line: mean · band: one standard deviation to each side")
+        super().__init__(
+            {
+                "batch_size": widgets.SelectionSlider(
+                    options=[1, 2, 4, 8, 16, 32, 64, 128], value=32, description="batch size"
+                ),
+                "mean": widgets.FloatSlider(7.0, min=-20, max=20, step=0.5, description="mean"),
+                "spread": widgets.FloatSlider(2.5, min=0, max=5, step=0.1, description="spread"),
+                "outlier": widgets.FloatSlider(0.0, min=0, max=60, step=1, description="outlier by"),
+                "gamma": widgets.FloatSlider(1.0, min=-3, max=3, step=0.1, description="gamma"),
+                "beta": widgets.FloatSlider(0.0, min=-5, max=5, step=0.1, description="beta"),
+                "epsilon": widgets.FloatLogSlider(1e-3, min=-5, max=1, step=0.5, description="epsilon"),
+            },
+            figure,
+        )
+
+    def draw(self, batch_size, mean, spread, outlier, gamma, beta, epsilon):
+        raw = mean + spread * self._noise[:batch_size, None]
+        raw[-1] += outlier
+        output, cache = batchnorm.forward(raw, np.array([gamma]), np.array([beta]), epsilon)
+        for i, (values, reach) in enumerate([(raw, 30), (cache.normalized, 4), (output, 10)]):
+            self._draw_row(self.figure.axes[i], values[:, 0], reach, COLORS[i], MARKERS[i], outlier > 0)
+        return self._describe(raw, cache, output, outlier, gamma, epsilon)
+
+    def _draw_row(self, axis, values, reach, color, marker, outlier):
+        centre, std = values.mean(), values.std()
+        axis.axvspan(centre - std, centre + std, color=color, alpha=0.15, lw=0)
+        axis.axvline(centre, color=color, lw=2)
+        axis.plot(values, self._jitter[: len(values)], marker, color=color, ms=5, alpha=0.7, ls="none")
+        if outlier:
+            axis.plot(values[-1], self._jitter[len(values) - 1], "o", ms=12, mfc="none", mec="black")
+        reach = max(reach, 1.05 * np.abs(values).max())
+        axis.set_xlim(-reach, reach)
+        axis.set_title(f"mean {_number(centre)}, std {_number(std)}", loc="right", fontsize=9)
+
+    @staticmethod
+    def _describe(raw, cache, output, outlier, gamma, epsilon):
+        n, variance = len(raw), cache.variance[0]
+        examples = f"{n} examples" if n > 1 else "1 example"
+        words = [
+            f"{examples} with mean {_number(raw.mean())} and variance {_number(variance)}.",
+            f"Normalised (epsilon {epsilon:.0e}): mean {_number(cache.normalized.mean())}, standard deviation "
+            f"{_number(cache.normalized.std())}.",
+            f"Output: mean {_number(output.mean())} (beta), standard deviation {_number(output.std())} "
+            f"(|gamma| = {abs(gamma):.1f} times the normalised one).",
+        ]
+        if n == 1:
+            words.append("A batch of one is its own mean: whatever the value was, the output is beta.")
+        elif variance == 0:
+            words.append("All values are equal: without epsilon this would be 0/0; with it the output is beta.")
+        elif variance < 10 * epsilon:
+            words.append("Epsilon is not small beside the variance, so the normalised values stay narrower than 1.")
+        if outlier and n > 1:
+            words.append(
+                f"The ringed outlier lies {_number(cache.normalized[-1, 0])} normalised standard deviations out; "
+                f"the {n - 1} other{'s share' if n > 2 else ' has'} a spread of "
+                f"{_number(cache.normalized[:-1].std())}."
+            )
+        return " ".join(words)
+
+
+class MomentumExplorer(Explorer):
+    """How far the moving mean has come from its start, 0, towards the truth, against the formula 1 - momentum^steps.
+
+    The batches are drawn once (seed 0): 32 examples each from a normal distribution of mean 5 and standard deviation 3.
+    """
+
+    TRUTH, STD, BATCH_SIZE, STEPS = 5.0, 3.0, 32, 600
+
+    def __init__(self):
+        batches = np.random.default_rng(0).normal(self.TRUTH, self.STD, size=(self.STEPS, self.BATCH_SIZE))
+        self._batch_means = batches.mean(axis=1)
+        figure, axis = new_figure(width=8.4, height=3.8)
+        axis.set(xlim=(0, self.STEPS), ylim=(0, 7.6), xlabel="k: batches seen (steps)", ylabel="value of the feature")
+        super().__init__(
+            {
+                "momentum": widgets.SelectionSlider(
+                    options=[0.0, 0.5, 0.9, 0.95, 0.99, 0.995, 0.999], value=0.99, description="momentum"
+                ),
+                "steps": widgets.IntSlider(32, min=1, max=self.STEPS, description="steps"),
+            },
+            figure,
+        )
+
+    def moving_mean(self, momentum):
+        """The moving mean after 0, 1, 2, ... batches: an array of STEPS + 1 values."""
+        average, path = 0.0, [0.0]
+        for batch_mean in self._batch_means:
+            average = momentum * average + (1 - momentum) * batch_mean
+            path.append(average)
+        return np.array(path)
+
+    def draw(self, momentum, steps):
+        path = self.moving_mean(momentum)
+        counts = np.arange(self.STEPS + 1)
+        axis = self.figure.axes[0]
+        axis.plot(counts[1:], self._batch_means, ".", color="#999999", ms=3)
+        axis.axhline(self.TRUTH, color="black", lw=1, ls=LINESTYLES[3])
+        axis.plot(counts, self.TRUTH * (1 - momentum**counts), color=COLORS[1], ls=LINESTYLES[1])
+        axis.plot(counts, path, color=COLORS[0], lw=1, alpha=0.35)
+        axis.plot(counts[: steps + 1], path[: steps + 1], color=COLORS[0], lw=2.5)
+        axis.plot(steps, path[steps], MARKERS[0], color=COLORS[0], ms=9, mec="black")
+        axis.axvline(steps, color=COLORS[0], lw=0.8)
+        left = steps > 0.8 * self.STEPS
+        axis.annotate(
+            f"{path[steps] / self.TRUTH:.0%} covered", (steps, path[steps]), (-10 if left else 10, -18),
+            textcoords="offset points", ha="right" if left else "left", color=COLORS[0], weight="bold",
+        )  # fmt: skip
+        # A legend in words: a legend of Matplotlib's own would take a fifth of the time of a redraw.
+        axis.text(8, 7.1, "●  mean of each batch", color="#666666")
+        axis.text(160, 7.1, "····  the truth", color="black")
+        axis.text(270, 7.1, "- -  truth × (1 − momentum^k)", color=COLORS[1])
+        axis.text(480, 7.1, "—  moving mean", color=COLORS[0], weight="bold")
+        return self._describe(path, momentum, steps)
+
+    def _describe(self, path, momentum, steps):
+        formula = 1 - momentum**steps
+        batches = f"{steps} batches" if steps > 1 else "1 batch"
+        words = (
+            f"After {batches} with momentum {momentum:g} the moving mean is {path[steps]:.2f}; the truth is "
+            f"{self.TRUTH:.2f}. Covered: {path[steps] / self.TRUTH:.1%}; the formula 1 − momentum^k says {formula:.1%}."
+        )
+        if momentum == 0:
+            return f"{words} Momentum 0 remembers the last batch only: no delay, and all of its noise."
+        needed = math.ceil(math.log(0.1) / math.log(momentum))
+        words += f" To cover 90 % takes {needed} batches."
+        if needed <= self.STEPS // 2:
+            settled, noise = path[needed:].std(), self._batch_means.std()
+            words += f" From there on it wobbles by {settled:.2f}; the batch means wobble by {noise:.2f}."
+        return words
+
+
+def _number(value):
+    """Two digits behind the point, with no minus before a zero; small values in scientific notation."""
+    value = float(value)
+    if 1e-9 < abs(value) < 0.005:
+        return f"{value:.0e}"
+    return f"{value + 0:.2f}".replace("-0.00", "0.00")
