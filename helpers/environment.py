@@ -27,6 +27,10 @@ def quiet_tensorflow():
     with _silent_file_descriptor(2):
         import tensorflow as tf
 
+        # Networks as small as the course's lose more by waking threads for every operation than they gain by sharing
+        # it; `train_many` uses the cores by training several seeds side by side. Too late where TensorFlow has started.
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.zeros(1)  # the first operation probes the devices
     import keras
 

@@ -1,0 +1,650 @@
+"""Train one architecture from many seeds at once: real Keras models, one graph, every figure with a spread.
+
+A single `fit` shows one draw of the initial weights and of the batch order. `train_many` stacks the variables of
+several such draws and trains all of them in one vectorised TensorFlow graph, so that eight runs cost about as much as
+one `fit`. The layers are Keras' own (`stateless_call`), and so is the optimizer (`stateless_apply`).
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import functools
+import json
+import os
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from helpers import environment
+
+environment.quiet_tensorflow()
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+# ---------------------------------------------------------------------------------------------- what comes back
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Accuracy (share from 0 to 1) and mean loss of every run at every evaluation: arrays (seeds, evaluations)."""
+
+    train_accuracy: np.ndarray
+    train_loss: np.ndarray
+    test_accuracy: np.ndarray
+    test_loss: np.ndarray
+
+
+@dataclass(frozen=True)
+class Probes:
+    """What to look at inside the network while it trains.
+
+    at: the steps at which the network is probed; 0 is before the first step.
+    rows: how many training images (the first ones) make the fixed probe batch.
+    gradient_norms: whether to record the norm of the gradient of every Dense kernel at every step.
+    """
+
+    at: tuple[int, ...] = ()
+    rows: int = 256
+    gradient_norms: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that `train_many` was called with; `repr` is the call."""
+
+    build: object
+    dataset: object
+    seeds: tuple[int, ...]
+    steps: int
+    batch_size: int
+    optimizer: object
+    evaluate_every: int
+    probes: Probes | None
+
+    def __repr__(self):
+        config = self.optimizer.get_config()
+        defaults = type(self.optimizer)().get_config()
+        changed = {name: value for name, value in config.items() if name != "name" and value != defaults.get(name)}
+        optimizer = f"keras.optimizers.{type(self.optimizer).__name__}({_arguments(changed)})"
+        return (
+            f"train_many({_call(self.build)}, {self.dataset!r}, seeds={self.seeds}, steps={self.steps}, "
+            f"batch_size={self.batch_size}, optimizer={optimizer}, evaluate_every={self.evaluate_every}"
+            + (f", probes={self.probes!r})" if self.probes else ")")
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class Runs:
+    """The runs of one architecture, one per seed. The first axis of every array is the seed.
+
+    train_loss: (seeds, steps), the loss of each step's batch, before the step.
+    evaluated_at: (evaluations,), the numbers of steps after which all examples were evaluated.
+    moving: Scores with the moving statistics, as `model.predict` uses them.
+    recomputed: Scores with the mean and variance of the whole training set under the present weights in their place;
+        for a network without Batch Normalization the same as `moving`.
+    pre_activations: {layer name: (seeds, probes, rows, units)}, the inputs of each Activation layer for the probe
+        batch, normalised by the probe batch's own statistics, Dropout off.
+    gradient_norms: {layer name: (seeds, steps)}, of each Dense kernel's gradient, if asked for.
+    seconds: wall time. interrupted: whether training was stopped before `settings.steps`.
+    """
+
+    settings: Settings
+    train_loss: np.ndarray
+    evaluated_at: np.ndarray
+    moving: Scores
+    recomputed: Scores
+    pre_activations: dict[str, np.ndarray]
+    gradient_norms: dict[str, np.ndarray]
+    seconds: float
+    interrupted: bool
+    _variables: list[np.ndarray] = dataclasses.field(compare=False)
+
+    @property
+    def seeds(self):
+        return self.settings.seeds
+
+    @property
+    def diverged(self):
+        """The seeds whose loss became infinite or not a number. Their runs stay in all arrays."""
+        return tuple(np.asarray(self.seeds)[~np.isfinite(self.train_loss).all(axis=1)].tolist())
+
+    def model(self, seed):
+        """A Keras model with the final weights and statistics of the run with this seed.
+
+        Raises ValueError where no run has this seed.
+        """
+        if seed not in self.seeds:
+            raise ValueError(f"No run has the seed {seed!r}; there are {self.seeds}.")
+        model = _built(self.settings.build, self.settings.dataset)
+        row = self.seeds.index(seed)
+        for variable, values in zip(_variables_of(model), self._variables, strict=True):
+            variable.assign(values[row])
+        return model
+
+    def __repr__(self):
+        return repr(self.settings)
+
+    def __str__(self):
+        text = f"{len(self.seeds)} runs of {self.train_loss.shape[1]} steps in {self.seconds:.1f} s"
+        if self.diverged:
+            text += f", {len(self.diverged)} of them diverged (seeds {', '.join(map(str, self.diverged))})"
+        return text + (", interrupted" if self.interrupted else "")
+
+
+# ---------------------------------------------------------------------------------------------- the two calls
+
+
+def train_many(
+    build,
+    dataset,
+    *,
+    seeds=8,
+    steps=700,
+    batch_size=64,
+    optimizer="sgd",
+    evaluate_every=100,
+    probes=None,
+    progress=True,
+):
+    """Train the model that `build()` makes from several seeds at once; returns `Runs`.
+
+    build: a function without arguments that returns a Keras model: (batch, features) -> (batch, outputs), with a
+        linear output (logits), a softmax or a sigmoid. One output means two classes, 0 and 1.
+    dataset: what `helpers.data.load` returns.
+    seeds: how many (0, 1, 2, ...) or which. A seed decides the initial weights, the order of the batches and the
+        dropout masks, and it decides them alike for every architecture: kernel k of the same shape and initialiser
+        starts with the same values, so that the runs of two architectures are pairs.
+    steps, batch_size: each step takes the next `batch_size` examples of a random order, drawn anew when fewer than
+        `batch_size` of it are left.
+    optimizer: a Keras optimizer or its name. It is copied for every seed, and each copy sees its own run alone, so
+        that clipping by a norm over all gradients works as in `fit`.
+    evaluate_every: after how many steps all examples are evaluated; the last step is evaluated in any case.
+    probes: `Probes`, to look inside.
+    progress: whether to show a progress bar.
+
+    A run that diverges stays in the results. Interrupted from the keyboard, it returns what was measured until then.
+    Raises ValueError before training starts where labels do not fit the output, a batch is larger than the training
+    set, or the model holds something that cannot be repeated for several seeds.
+    """
+    seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(seed) for seed in seeds)
+    _check_counts(dataset, seeds=len(seeds), steps=steps, batch_size=batch_size, evaluate_every=evaluate_every)
+    optimizer = keras.optimizers.get(optimizer)
+    settings = Settings(build, dataset, seeds, steps, batch_size, optimizer, evaluate_every, probes)
+    started = time.perf_counter()
+    model = _built(build, dataset)
+    _check_labels(model, dataset)
+    graph = _graph(model, optimizer, bool(probes and probes.gradient_norms))
+    # As many threads as cores, each with the same number of seeds, so that one trace of the graph serves them all.
+    size = -(-len(seeds) // min(_cores(), len(seeds)))
+    groups = [_Group(graph, settings, model, seeds[i : i + size], size) for i in range(0, len(seeds), size)]
+    groups[0].trace()
+    interrupted = _run(groups, settings, progress)
+    return _collect(settings, groups, model, time.perf_counter() - started, interrupted)
+
+
+@dataclass(frozen=True, repr=False)
+class Sweep:
+    """The runs of a grid of settings. points: one dict per point of the grid; runs: one `Runs` for each."""
+
+    points: list[dict]
+    runs: list[Runs]
+
+    def __getitem__(self, point):
+        """The runs of the point with these settings, given as a dict that names at least what tells it apart."""
+        found = [runs for own, runs in zip(self.points, self.runs, strict=True) if point.items() <= own.items()]
+        if len(found) != 1:
+            raise KeyError(f"{len(found)} points of the grid have {point}; the points are {self.points}.")
+        return found[0]
+
+
+def sweep(grid, build, dataset, **settings):
+    """`train_many` at every point of a grid of settings; returns a `Sweep`.
+
+    grid: {name: values}, as for scikit-learn's `ParameterGrid`. "learning_rate" is the optimizer's, the names of
+        `train_many`'s keywords are those, and every other name is a keyword of `build`.
+    build, dataset, settings: as for `train_many`.
+
+    The points run in turn, since TensorFlow uses every core; inside `joblib.parallel_config(backend="dask")` they
+    run on the workers of that Dask cluster.
+    """
+    from joblib import Parallel, delayed
+    from sklearn.model_selection import ParameterGrid
+    from tqdm.auto import tqdm
+
+    points = list(ParameterGrid(grid))
+    optimizer = keras.optimizers.serialize(keras.optimizers.get(settings.pop("optimizer", "sgd")))
+    tasks = (delayed(_train_point)(point, build, dataset, optimizer, settings) for point in points)
+    # A generator gives the results one by one, for the bar; the Dask backend returns them in one list.
+    results = Parallel(n_jobs=None, return_as="list")(tqdm(tasks, total=len(points), leave=False))
+    return Sweep(points, results)
+
+
+def _train_point(point, build, dataset, optimizer, settings):
+    """One point of a sweep, on whichever machine: everything it needs is in its arguments."""
+    own = {name: value for name, value in point.items() if name in ("seeds", "steps", "batch_size", "evaluate_every")}
+    optimizer = keras.optimizers.deserialize(optimizer)
+    if "learning_rate" in point:
+        optimizer.learning_rate = point["learning_rate"]
+    for_build = {name: value for name, value in point.items() if name not in own and name != "learning_rate"}
+    build = functools.partial(build, **for_build) if for_build else build
+    return train_many(build, dataset, optimizer=optimizer, progress=False, **{**settings, **own})
+
+
+# ---------------------------------------------------------------------------------------------- what seeds decide
+
+
+def batch_order(examples, steps, batch_size, seed):
+    """The row numbers of every batch, (steps, batch_size): random orders of all examples, one after the other."""
+    random = np.random.default_rng([seed, 1])
+    per_epoch = examples // batch_size
+    epochs = [random.permutation(examples)[: per_epoch * batch_size] for _ in range(-(-steps // per_epoch))]
+    return np.concatenate(epochs).reshape(-1, batch_size)[:steps].astype(np.int32)
+
+
+def initial_variables(model, seed):
+    """The initial values that `seed` gives to all variables of a built model, in the order of its two lists.
+
+    Returns two lists of arrays, for `model.trainable_variables` and `model.non_trainable_variables`. Random
+    initialisers are drawn again with a seed made of `seed` and the number of the variable among those drawn at
+    random, so that the kernels of two architectures agree where their shapes do. Others keep their values.
+
+    Raises ValueError where a variable is random but no initialiser of its layer says how it was drawn.
+    """
+    values = {}
+    for layer in model._flatten_layers(include_self=False):
+        for name, initializer in vars(layer).items():
+            variable = getattr(layer, name.removesuffix("_initializer"), None) if "_initializer" in name else None
+            if isinstance(variable, keras.Variable):
+                values[id(variable)] = initializer
+    kernels = dropouts = 0
+    drawn = []
+    for variable in _variables_of(model):
+        initializer = values.get(id(variable))
+        config = initializer.get_config() if isinstance(initializer, keras.Initializer) else {}
+        if "seed" in config:
+            config["seed"] = _derived_seed(seed, kernels)
+            drawn.append(np.asarray(type(initializer).from_config(config)(variable.shape, variable.dtype)))
+            kernels += 1
+        elif "seed_generator_state" in variable.path:
+            drawn.append(np.array([_derived_seed(seed, 10_000 + dropouts), 0], variable.dtype))
+            dropouts += 1
+        elif initializer is None and np.ptp(np.asarray(variable)) > 0:
+            raise ValueError(
+                f"Variable {variable.path!r} starts at random, but its layer has no initialiser of that name to draw "
+                "it again for every seed. Give the layer a `..._initializer` attribute for it, as Keras' layers have."
+            )
+        else:
+            drawn.append(np.asarray(variable))
+    split = len(model.trainable_variables)
+    return drawn[:split], drawn[split:]
+
+
+def _derived_seed(seed, number):
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)  # Keras wants 31 bits
+
+
+def _variables_of(model):
+    return [*model.trainable_variables, *model.non_trainable_variables]
+
+
+# ---------------------------------------------------------------------------------------------- one graph
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """The traced functions of one architecture. They hold no state: it comes in and goes out as stacked tensors."""
+
+    train: object  # (trainable, tracked, optimizer, x, y, rows, steps) -> the three states, losses, norms
+    evaluate: object  # (trainable, tracked, x_train, y_train, x_test, y_test) -> two times four scores
+    probe: object  # (trainable, tracked, x) -> the inputs of all Activation layers
+
+
+def _graph(model, optimizer, gradient_norms):
+    """The traced functions for this model; the same ones where the same architecture was trained before."""
+    parts = [model, *model._flatten_layers(include_self=False), optimizer]
+    if not all(type(part).__module__.startswith("keras.") for part in parts):
+        return _trace(model, optimizer, gradient_norms)  # nobody knows what a learner's own layer depends on
+    config = {**optimizer.get_config(), "learning_rate": 0.0}  # part of the state, so not of the graph
+    if not isinstance(optimizer.get_config()["learning_rate"], float):
+        return _trace(model, optimizer, gradient_norms)
+    serialized = json.dumps(keras.saving.serialize_keras_object(model), sort_keys=True)
+    return _cached_graph(serialized, type(optimizer), json.dumps(config, sort_keys=True), gradient_norms)
+
+
+@functools.lru_cache(maxsize=32)
+def _cached_graph(model, optimizer_class, config, gradient_norms):
+    # A model of its own, which nobody can change afterwards.
+    model = keras.saving.deserialize_keras_object(json.loads(model))
+    return _trace(model, optimizer_class.from_config(json.loads(config)), gradient_norms)
+
+
+def _trace(model, optimizer, gradient_norms):
+    loss_function = _loss_function(model)
+    optimizer = _stateless(optimizer, model)
+    kernels = list(_kernels(model).values()) if gradient_norms else []
+    normalised = any(_tracks_statistics(layer) for layer in model._flatten_layers())
+
+    def one_step(state):
+        trainable, tracked, optimizer_state, x, y = state
+        with tf.GradientTape() as tape:
+            tape.watch(trainable)
+            outputs, tracked, penalties = model.stateless_call(
+                trainable, tracked, x, training=True, return_losses=True
+            )
+            loss = loss_function(y, outputs)
+            total = tf.add_n([loss, *penalties])
+        gradients = tape.gradient(total, trainable, unconnected_gradients="zero")
+        trainable, optimizer_state = optimizer.stateless_apply(optimizer_state, gradients, trainable)
+        norms = [tf.norm(gradients[position]) for position in kernels]
+        return (trainable, tracked, optimizer_state), total, norms
+
+    @tf.function
+    def train(trainable, tracked, optimizer_state, x, y, rows, steps):
+        losses = tf.TensorArray(tf.float32, size=steps)
+        norms = [tf.TensorArray(tf.float32, size=steps) for _ in kernels]
+        for step in tf.range(steps):
+            batch = tf.gather(x, rows[step]), tf.gather(y, rows[step])
+            (trainable, tracked, optimizer_state), loss, new_norms = _for_every_seed(
+                one_step, (trainable, tracked, optimizer_state, *batch)
+            )
+            losses = losses.write(step, loss)
+            norms = [array.write(step, norm) for array, norm in zip(norms, new_norms, strict=True)]
+        return (trainable, tracked, optimizer_state), losses.stack(), [array.stack() for array in norms]
+
+    def scores(y, outputs):
+        right = tf.equal(_predicted_class(model, outputs), y)
+        return tf.reduce_mean(tf.cast(right, tf.float32)), loss_function(y, outputs)
+
+    @tf.function
+    def evaluate(trainable, tracked, x_train, y_train, x_test, y_test):
+        def one(state):
+            trainable, tracked = state
+            on_train, _ = model.stateless_call(trainable, tracked, x_train, training=False)
+            on_test, _ = model.stateless_call(trainable, tracked, x_test, training=False)
+            moving = (*scores(y_train, on_train), *scores(y_test, on_test))
+            if not normalised:
+                return moving, moving
+            with _batch_statistics(model):
+                on_train, recomputed = model.stateless_call(trainable, tracked, x_train, training=False)
+            on_test, _ = model.stateless_call(trainable, recomputed, x_test, training=False)
+            return moving, (*scores(y_train, on_train), *scores(y_test, on_test))
+
+        return _for_every_seed(one, (trainable, tracked))
+
+    @tf.function
+    def probe(trainable, tracked, x):
+        activations = [layer for layer in model.layers if isinstance(layer, keras.layers.Activation)]
+        inside = keras.Model(model.inputs, [*(layer.input for layer in activations), *model.outputs])
+
+        def one(state):
+            with _batch_statistics(model):
+                return inside.stateless_call(*state, x, training=False)[0][:-1]
+
+        return _for_every_seed(one, (trainable, tracked))
+
+    return _Graph(train, evaluate, probe)
+
+
+def _for_every_seed(function, stacked):
+    # Random numbers fall back to a loop over the seeds inside the graph; the warning about it is for its authors.
+    return tf.vectorized_map(function, stacked, warn=False)
+
+
+def _stateless(optimizer, model):
+    """A copy of the optimizer, built for the model, whose `stateless_apply` works on the TensorFlow backend.
+
+    Keras' TensorFlow optimizers assign to `tf.Variable`s directly and so have no stateless form; the methods of the
+    base class that they override work on Keras variables, which a stateless scope can follow.
+    """
+    cls = type(optimizer)
+    (overriding,) = (c for c in cls.__mro__ if c.__name__ == "TFOptimizer")
+    (base,) = (c for c in cls.__mro__ if c.__name__ == "BaseOptimizer")
+    back = {name: getattr(base, name) for name in vars(overriding) if name in vars(base) and not name.startswith("__")}
+    copy = type(cls.__name__, (cls,), back).from_config(optimizer.get_config())
+    copy.build(model.trainable_variables)
+    return copy
+
+
+def _tracks_statistics(layer):
+    """Whether the layer is a Batch Normalization, Keras' or a learner's own."""
+    return hasattr(layer, "moving_mean") and hasattr(layer, "momentum")
+
+
+@contextlib.contextmanager
+def _batch_statistics(model):
+    """Inside, Batch Normalization uses the batch's statistics and keeps them; all other layers stay as they are.
+
+    A call in inference mode with the whole training set then gives what the statistics should be under the present
+    weights, without Dropout or other noise (Ioffe & Szegedy 2015, Algorithm 2, with one batch of all examples).
+    """
+    layers = [layer for layer in model._flatten_layers() if _tracks_statistics(layer)]
+    kept = [(layer.call, layer.momentum) for layer in layers]
+    try:
+        for layer in layers:
+            layer.call, layer.momentum = _in_training_mode(layer.call), 0.0
+        yield
+    finally:
+        for layer, (call, momentum) in zip(layers, kept, strict=True):
+            layer.call, layer.momentum = call, momentum
+
+
+def _in_training_mode(call):
+    @functools.wraps(call)
+    def training_call(*arguments, **keywords):
+        return call(*arguments, **{**keywords, "training": True})
+
+    return training_call
+
+
+# ---------------------------------------------------------------------------------------------- the seeds' states
+
+CHUNK = 50  # steps in one call of the graph: the bar moves and the keyboard interrupts after each
+
+
+class _Group:
+    """The seeds that one thread trains: their stacked variables and what was measured of them."""
+
+    def __init__(self, graph, settings, model, seeds, size):
+        self.graph, self.count = graph, len(seeds)
+        seeds = [*seeds, *[seeds[-1]] * (size - len(seeds))]  # filled up; the copies are cut off in the end
+        dataset = settings.dataset
+        self.data = [tf.constant(part) for part in (dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test)]
+        trainable, tracked = zip(*(initial_variables(model, seed) for seed in seeds), strict=True)
+        optimizer = [[np.asarray(variable) for variable in _stateless(settings.optimizer, model).variables]] * size
+        self.state = tuple(map(_stacked, (trainable, tracked, optimizer)))
+        orders = [batch_order(len(dataset.x_train), settings.steps, settings.batch_size, seed) for seed in seeds]
+        rows = np.stack(orders, axis=1)  # (steps, seeds, batch_size)
+        self.rows = np.concatenate([rows, np.zeros_like(rows[:1]).repeat(CHUNK, axis=0)])
+        self.trained, self.evaluated_at = 0, []
+        self.losses = [np.empty((self.count, 0), np.float32)]  # of each chunk: (seeds, steps)
+        self.norms = []  # of each chunk: (seeds, steps, kernels)
+        self.scores = []  # of each evaluation: (seeds, moving or recomputed, kind of score)
+        self.probed = []  # of each probe and Activation layer: (seeds, rows, units)
+
+    def trace(self):
+        """Trace the training graph before anything is trained; a ValueError says what cannot be stacked."""
+        try:
+            self.graph.train.get_concrete_function(*self._training_arguments(stop=1))
+        except Exception as error:
+            raise ValueError(
+                "This model or optimizer cannot be trained for several seeds at once. Every layer must work on tensors "
+                f"alone, and keep its state in numeric Keras variables. TensorFlow says: {str(error).strip()}"
+            ) from error
+
+    def train(self, stop):
+        """Train up to step `stop`, at most CHUNK steps further."""
+        self.state, losses, norms = self.graph.train(*self._training_arguments(stop))
+        self.losses.append(losses.numpy().T[: self.count])
+        self.norms.append(np.moveaxis(np.reshape(norms, (-1, *losses.shape)), 0, -1).swapaxes(0, 1)[: self.count])
+        self.trained = stop
+
+    def evaluate(self):
+        scores = np.array(self.graph.evaluate(*self.state[:2], *self.data))
+        self.scores.append(np.moveaxis(scores, -1, 0)[: self.count])
+        self.evaluated_at.append(self.trained)
+
+    def probe(self, rows):
+        probed = self.graph.probe(*self.state[:2], self.data[0][:rows])
+        self.probed.append([values[: self.count].numpy() for values in probed])
+
+    def _training_arguments(self, stop):
+        rows = tf.constant(self.rows[self.trained : self.trained + CHUNK])
+        return (*self.state, *self.data[:2], rows, tf.constant(stop - self.trained))
+
+
+def _stacked(lists):
+    return [tf.constant(np.stack(values)) for values in zip(*lists, strict=True)]
+
+
+def _run(groups, settings, progress):
+    """Train, evaluate and probe all groups, one thread each. Returns whether the keyboard interrupted it."""
+    from tqdm.auto import tqdm
+
+    probes = settings.probes or Probes()
+    evaluate_at = {*range(settings.evaluate_every, settings.steps, settings.evaluate_every), settings.steps}
+    marks = sorted({*evaluate_at, *(at for at in probes.at if at <= settings.steps), *range(0, settings.steps, CHUNK)})
+    with (
+        concurrent.futures.ThreadPoolExecutor(len(groups)) as pool,
+        tqdm(total=settings.steps, unit="step", leave=False, disable=not progress) as bar,
+    ):
+        try:
+            for mark in marks:
+                if mark > 0:
+                    _in_all(pool, groups, "train", mark)
+                    bar.update(mark - bar.n)
+                if mark in probes.at:
+                    _in_all(pool, groups, "probe", probes.rows)
+                if mark in evaluate_at:
+                    _in_all(pool, groups, "evaluate")
+        except KeyboardInterrupt:
+            if groups[0].trained not in groups[0].evaluated_at:
+                _in_all(pool, groups, "evaluate")
+            return True
+    return False
+
+
+def _in_all(pool, groups, method, *arguments):
+    """Call a method of all groups at the same time. Interrupted, it lets all of them finish, so that they agree."""
+    jobs = [pool.submit(getattr(group, method), *arguments) for group in groups]
+    try:
+        for job in jobs:
+            job.result()
+    except KeyboardInterrupt:
+        concurrent.futures.wait(jobs)
+        raise
+
+
+def _collect(settings, groups, model, seconds, interrupted):
+    """The measurements of all groups in one `Runs`."""
+
+    def all_seeds(of_group):
+        return np.concatenate([of_group(group) for group in groups])
+
+    scores = all_seeds(lambda group: np.stack(group.scores, axis=1))  # (seeds, evaluations, 2, 4)
+    moving, recomputed = (Scores(*np.moveaxis(scores[:, :, kind], -1, 0)) for kind in (0, 1))
+    norms = all_seeds(lambda group: np.concatenate(group.norms, axis=1))
+    layers = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Activation)]
+    return Runs(
+        settings=settings,
+        train_loss=all_seeds(lambda group: np.concatenate(group.losses, axis=1)),
+        evaluated_at=np.array(groups[0].evaluated_at),
+        moving=moving,
+        recomputed=recomputed,
+        pre_activations={
+            layer: all_seeds(lambda group, i=i: np.stack([probed[i] for probed in group.probed], axis=1))
+            for i, layer in enumerate(layers)
+            if groups[0].probed
+        },
+        gradient_norms={layer: norms[:, :, i] for i, layer in enumerate(_kernels(model)) if norms.shape[2]},
+        seconds=seconds,
+        interrupted=interrupted,
+        _variables=[
+            all_seeds(lambda group, i=i: [*group.state[0], *group.state[1]][i][: group.count].numpy())
+            for i in range(len(_variables_of(model)))
+        ],
+    )
+
+
+# ---------------------------------------------------------------------------------------------- the model and its data
+
+
+def _built(build, dataset):
+    """A model from the learner's function, built for the data set's features."""
+    model = build()
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"build() must return a Keras model, received {type(model).__name__}: {model!r:.80}.")
+    if not model.built:
+        model.build((None, dataset.x_train.shape[1]))
+    if model.input_shape[1:] != dataset.x_train.shape[1:]:
+        raise ValueError(
+            f"The model takes inputs of shape {model.input_shape[1:]}, the data set has {dataset.x_train.shape[1:]}."
+        )
+    return model
+
+
+def _loss_function(model):
+    """Cross-entropy that fits the output: logits, or the probabilities of a softmax or sigmoid at the end."""
+    logits = getattr(model.layers[-1], "activation", None) not in (
+        keras.activations.softmax,
+        keras.activations.sigmoid,
+    ) and not isinstance(model.layers[-1], keras.layers.Softmax)
+    if model.output_shape[-1] == 1:
+        binary = keras.losses.BinaryCrossentropy(from_logits=logits)
+        return lambda y, outputs: binary(tf.cast(y, outputs.dtype)[:, None], outputs)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
+
+
+def _predicted_class(model, outputs):
+    if outputs.shape[-1] > 1:
+        return tf.argmax(outputs, axis=-1, output_type=tf.int32)
+    threshold = 0.5 if getattr(model.layers[-1], "activation", None) is keras.activations.sigmoid else 0.0
+    return tf.cast(outputs[:, 0] > threshold, tf.int32)
+
+
+def _kernels(model):
+    """{layer name: position in model.trainable_variables} of the kernels of all layers that have one."""
+    positions = {id(variable): position for position, variable in enumerate(model.trainable_variables)}
+    return {
+        layer.name: positions[id(layer.kernel)]
+        for layer in model._flatten_layers(include_self=False)
+        if id(getattr(layer, "kernel", None)) in positions
+    }
+
+
+def _check_counts(dataset, **counts):
+    for name, count in counts.items():
+        if not isinstance(count, (int, np.integer)) or count < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1, received {count!r}.")
+    if counts["batch_size"] > len(dataset.x_train):
+        raise ValueError(
+            f"batch_size must be at most {len(dataset.x_train)}, the number of training examples, "
+            f"received {counts['batch_size']}."
+        )
+
+
+def _check_labels(model, dataset):
+    labels = np.unique(np.concatenate([dataset.y_train, dataset.y_test]))
+    outputs = model.output_shape[-1]
+    if labels.dtype.kind not in "iu" or labels[0] < 0 or labels[-1] >= max(outputs, 2):
+        raise ValueError(
+            f"{outputs} output{'s' if outputs > 1 else ''} can tell the classes 0 to {max(outputs, 2) - 1} apart; "
+            f"the data set has the labels {labels[:12].tolist()} ({labels.dtype})."
+        )
+
+
+def _cores():
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _call(build):
+    """A build function as it would be written: its name, or for a partial its keywords too."""
+    if isinstance(build, functools.partial):
+        return f"functools.partial({', '.join(filter(None, [_call(build.func), _arguments(build.keywords)]))})"
+    return getattr(build, "__name__", repr(build))
+
+
+def _arguments(keywords):
+    return ", ".join(f"{name}={value!r}" for name, value in keywords.items())
