@@ -128,7 +128,7 @@ class NormalizationExplorer(Explorer):
             f"Normalised (epsilon {epsilon:.0e}): mean {_number(cache.normalized.mean())}, standard deviation "
             f"{_number(cache.normalized.std())}.",
             f"Output: mean {_number(output.mean())} (beta), standard deviation {_number(output.std())} "
-            f"(|gamma| = {abs(gamma):.1f} times the normalised one).",
+            f"(|gamma| times the normalised one; gamma is {gamma:.1f}).",
         ]
         if n == 1:
             words.append("A batch of one is its own mean: whatever the value was, the output is beta.")
@@ -136,6 +136,8 @@ class NormalizationExplorer(Explorer):
             words.append("All values are equal: without epsilon this would be 0/0; with it the output is beta.")
         elif variance < 10 * epsilon:
             words.append("Epsilon is not small beside the variance, so the normalised values stay narrower than 1.")
+        if gamma < 0:
+            words.append("A negative gamma mirrors the values.")
         if outlier and n > 1:
             words.append(
                 f"The ringed outlier lies {_number(cache.normalized[-1, 0])} normalised standard deviations out; "
