@@ -302,22 +302,28 @@ class _Graph:
 
 
 def _graph(model, optimizer, gradient_norms):
-    """The traced functions for this model; the same ones where the same architecture was trained before."""
-    parts = [model, *model._flatten_layers(include_self=False), optimizer]
-    if not all(type(part).__module__.startswith("keras.") for part in parts):
+    """The traced functions for this model; the same ones where the same architecture was traced before."""
+    config = optimizer.get_config()
+    parts = [optimizer, *model.layers]
+    if type(model) is not keras.Sequential or not all(type(part).__module__.startswith("keras.") for part in parts):
         return _trace(model, optimizer, gradient_norms)  # nobody knows what a learner's own layer depends on
-    config = {**optimizer.get_config(), "learning_rate": 0.0}  # part of the state, so not of the graph
-    if not isinstance(optimizer.get_config()["learning_rate"], float):
-        return _trace(model, optimizer, gradient_norms)
-    serialized = json.dumps(keras.saving.serialize_keras_object(model), sort_keys=True)
-    return _cached_graph(serialized, type(optimizer), json.dumps(config, sort_keys=True), gradient_norms)
+    if not isinstance(config["learning_rate"], float):
+        return _trace(model, optimizer, gradient_norms)  # a schedule is part of the graph
+    layers = [(type(layer), {**layer.get_config(), "name": None}) for layer in [*model._layers]]
+    as_text = functools.partial(json.dumps, sort_keys=True, default=keras.saving.serialize_keras_object)
+    return _cached_graph(
+        tuple((cls, as_text(own)) for cls, own in layers),
+        type(optimizer),
+        as_text({**config, "name": None, "learning_rate": 0.0}),  # the rate belongs to the state
+        gradient_norms,
+    )
 
 
 @functools.lru_cache(maxsize=32)
-def _cached_graph(model, optimizer_class, config, gradient_norms):
+def _cached_graph(layers, optimizer_class, optimizer_config, gradient_norms):
     # A model of its own, which nobody can change afterwards.
-    model = keras.saving.deserialize_keras_object(json.loads(model))
-    return _trace(model, optimizer_class.from_config(json.loads(config)), gradient_norms)
+    model = keras.Sequential([cls.from_config(json.loads(config)) for cls, config in layers])
+    return _trace(model, optimizer_class.from_config(json.loads(optimizer_config)), gradient_norms)
 
 
 def _trace(model, optimizer, gradient_norms):
