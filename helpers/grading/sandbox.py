@@ -1,0 +1,281 @@
+"""Run a learner's code so that nothing it does stops the notebook.
+
+What it can not stop: a call into compiled code that never returns to Python (a huge `numpy.linalg` call), a sleeping
+call where signals do not exist (Windows, a thread other than the main one), and code that ends the process itself
+(`os._exit`, a crash in compiled code).
+"""
+
+import contextlib
+import ctypes
+import io
+import linecache
+import random
+import signal
+import sys
+import threading
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+SECONDS = 5.0
+MEMORY = 2**30  # bytes that one call may add
+PRINTED = 2000  # characters kept of what was printed
+
+
+@dataclass
+class Outcome:
+    """What became of one call: its value, or the sentence about how it failed, and what it printed and warned of."""
+
+    value: Any = None
+    error: str | None = None
+    out_of_time: bool = False
+    printed: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+
+def quote(text, limit=160):
+    """Text that a learner wrote or that came from their code, as one line inside a code span: shown, never interpreted."""
+    text = " ".join(str(text).replace("`", "'").split())
+    return f"`{text if len(text) <= limit else text[: limit - 1] + '…'}`" if text else "` `"
+
+
+class _Stop(BaseException):
+    """Raised inside the learner's code when its time is over."""
+
+    def __init__(self):
+        # A bare `except:` inside the loop would swallow a single exception. So from here on every line of every frame
+        # that is running raises again. Made in the thread that runs the learner's code, which is where tracing counts.
+        def stop_again(frame, event, argument):
+            if event == "line":
+                raise _Again
+            return stop_again
+
+        frame = sys._getframe(1)
+        while frame is not None and frame.f_code is not _call.__code__:
+            frame.f_trace = stop_again
+            frame = frame.f_back
+        sys.settrace(lambda *_: None)
+        super().__init__()
+
+
+class _Again(BaseException):
+    """Raised by every further line after the time is over."""
+
+
+def _call(function):
+    return function()
+
+
+@contextlib.contextmanager
+def _time_limit(seconds):
+    if threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer"):
+        limit = _limit_by_signal(seconds)
+    else:
+        limit = _limit_by_thread(seconds)
+    tracer = sys.gettrace()
+    try:
+        with limit:
+            yield
+    finally:
+        sys.settrace(tracer)
+
+
+@contextlib.contextmanager
+def _limit_by_signal(seconds):
+    def stop(signum, frame):
+        raise _Stop
+
+    before = signal.signal(signal.SIGALRM, stop)
+    # It rings again, in case the first ring fell into code that may not be interrupted, such as a destructor.
+    signal.setitimer(signal.ITIMER_REAL, seconds, 0.05)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def _limit_by_thread(seconds):
+    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    learner = ctypes.c_ulong(threading.get_ident())
+    over, finished = threading.Lock(), threading.Event()
+
+    def watch():
+        wait = seconds
+        while not finished.wait(wait):
+            with over:
+                if not finished.is_set():
+                    raise_in(learner, ctypes.py_object(_Stop))
+            wait = 0.05
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        with over:
+            finished.set()
+            raise_in(learner, None)  # one that is still on its way must not reach the notebook
+        watcher.join()
+
+
+@contextlib.contextmanager
+def _memory_limit():
+    """A MemoryError instead of a killed kernel, where the system can count address space (Linux)."""
+    try:
+        import resource
+
+        with open("/proc/self/statm") as file:
+            used = int(file.read().split()[0]) * resource.getpagesize()
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        room = used + MEMORY
+        if soft != resource.RLIM_INFINITY:
+            room = min(room, soft)
+        resource.setrlimit(resource.RLIMIT_AS, (room, hard))
+    except (ImportError, OSError, ValueError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+@contextlib.contextmanager
+def _real_interrupt():
+    """Tell the user's own interrupt (the stop button, Ctrl-C) from a KeyboardInterrupt that the code raised."""
+    pressed = []
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+
+    def interrupt(signum, frame):
+        pressed.append(True)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before if before is not None else signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def _no_exit():
+    """In a notebook `exit()` asks the kernel to end after the cell; here it raises SystemExit, as in a script."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is None:
+        yield
+        return
+
+    def ask_exit():
+        raise SystemExit
+
+    had = vars(shell).get("ask_exit")
+    shell.ask_exit = ask_exit
+    try:
+        yield
+    finally:
+        if had is None:
+            del shell.ask_exit
+        else:
+            shell.ask_exit = had
+
+
+class _Short(io.TextIOBase):
+    """Keeps the beginning of what is written, so that an endless print fills no memory."""
+
+    def __init__(self):
+        self.text = ""
+
+    def writable(self):
+        return True
+
+    def write(self, text):
+        if len(self.text) < PRINTED:
+            self.text += text[: PRINTED - len(self.text)]
+        return len(text)
+
+
+@contextlib.contextmanager
+def _same_chance():
+    """Random numbers that repeat inside, and go on outside as if nothing had been drawn."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    np.random.seed(20150211)
+    random.seed(20150211)
+    try:
+        yield
+    finally:
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
+
+
+def run(function, *, seconds=None, limit_memory=True):
+    """Call `function()`, which calls what a learner wrote, and return an Outcome. Raises only the user's own interrupt."""
+    outcome, out = Outcome(), _Short()
+    with _real_interrupt() as pressed, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            with (
+                _same_chance(), np.errstate(all="warn"), _no_exit(),
+                contextlib.redirect_stdout(out), contextlib.redirect_stderr(out),
+                _memory_limit() if limit_memory else contextlib.nullcontext(),
+                _time_limit(SECONDS if seconds is None else seconds),
+            ):
+                outcome.value = _call(function)
+        except BaseException as error:
+            if pressed:
+                raise KeyboardInterrupt from None
+            outcome.out_of_time = isinstance(error, (_Stop, _Again))
+            outcome.error = _in_words(error, SECONDS if seconds is None else seconds)
+    outcome.printed = out.text.strip()
+    outcome.warnings = list(dict.fromkeys(str(warning.message) for warning in caught))
+    return outcome
+
+
+def _in_words(error, seconds):
+    if isinstance(error, (_Stop, _Again)):
+        return (
+            f"Your code was still running after {seconds:g} seconds, so it was stopped. "
+            "Look for a loop whose condition never becomes false" + _where(error) + "."
+        )
+    if isinstance(error, SystemExit):
+        return "Your code called `exit`. Remove it" + _where(error) + ": a function ends with `return`."
+    if isinstance(error, KeyboardInterrupt):
+        return "Your code raised `KeyboardInterrupt` itself" + _where(error) + "."
+    if isinstance(error, RecursionError):
+        return "Your function calls itself without an end (`RecursionError`)" + _where(error) + "."
+    if isinstance(error, MemoryError):
+        return (
+            "Your code asked for more memory than there is (`MemoryError`)" + _where(error)
+            + ". The result is never larger than the arguments."
+        )
+    try:
+        message = str(error)
+    except BaseException:  # an exception class of the learner's may fail at this too
+        message = ""
+    named = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return f"Your code stopped with {quote(named)}{_where(error)}."
+
+
+def _where(error):
+    """The learner's own line: the deepest one outside this package and outside installed libraries."""
+    line = None
+    step = error.__traceback__
+    while step is not None:
+        name = step.tb_frame.f_code.co_filename
+        if not any(part in name for part in ("site-packages", "dist-packages", "<__array_function__")) and \
+                step.tb_frame.f_globals.get("__name__", "").split(".")[0] not in _NOT_THEIRS:
+            text = linecache.getline(name, step.tb_lineno).strip()
+            line = (step.tb_lineno, text)
+        step = step.tb_next
+    if line is None:
+        return ""
+    number, text = line
+    return f", in line {number} of its cell: {quote(text)}" if text else f", in line {number} of its cell"
+
+
+_NOT_THEIRS = {"helpers", *sys.stdlib_module_names}
