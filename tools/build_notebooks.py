@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import os
 import sys
 from pathlib import Path
 
@@ -78,6 +79,7 @@ def _without_widget(output):
 
 
 def main(names):
+    os.environ["COURSE_RECORD_RESULTS"] = "1"  # only here do the notebooks write down their verdicts
     bar = tqdm(names or source_names(), disable=not sys.stderr.isatty())
     for name in bar:
         bar.set_description(name)
