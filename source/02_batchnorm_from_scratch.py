@@ -1,0 +1,905 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # 2 · Batch Normalization from scratch
+#
+# **Time:** about 60 minutes · **Before this:** [01](01_internal_covariate_shift.ipynb)
+#
+# You build Batch Normalization with your own hands, first in NumPy, then as a Keras layer. Afterwards you can
+#
+# - write its forward pass and say over which axes it averages, for a table of numbers and for images;
+# - say what epsilon, gamma, beta and momentum are for, and what goes wrong without each of them;
+# - derive its backward pass in small steps and check a gradient, knowing two ways in which such a check fools you;
+# - prove that your layer *is* `keras.layers.BatchNormalization`: same outputs, same gradients, same moving statistics.
+#
+# Some cells ask for a **prediction**. Write it down before you run on: being wrong here is where the learning is.
+# Each step ends in a **checkpoint**. It says ✓, or it tells you what broke, so change things and see.
+
+# %% tags=["setup"]
+import helpers  # noqa: F401
+
+# %% [markdown]
+# ## A batch of activations
+#
+# > **The lesson:** Batch Normalization stabilizes learning by normalizing activations within each mini-batch.
+#
+# A layer of a network sees a batch as a table: one **row** for each example, one **column** for each feature (the
+# output of one unit of the layer before). Batch Normalization does not ask where the numbers come from, so let us take
+# numbers that you can picture: 32 images of handwritten digits, and of each image the eight pixels of its third row.
+
+# %%
+import numpy as np
+
+from helpers.data import load
+
+digits = load("digits")
+images = digits.pixels(digits.x_train).round().astype("float64")  # grey levels from 0 (black) to 16 (white)
+batch = images[:32, 2]  # 32 images, the pixels of their third row
+print("all images:", images.shape, "  our batch:", batch.shape)
+batch[:3]
+
+# %% [markdown]
+# Look at the eight columns: where do they lie, and how far do they spread? The next layer has to cope with all of them.
+
+# %%
+from helpers.plots import COLORS, LINESTYLES, MARKERS, Plot, new_figure
+
+
+def draw_features(axis, values, title):
+    """One strip of dots per column, with its mean and one standard deviation to each side."""
+    jitter = np.random.default_rng(0).uniform(-0.3, 0.3, len(values))
+    for feature, column in enumerate(values.T):
+        axis.plot(feature + jitter, column, MARKERS[0], color=COLORS[5], ms=3.5)
+    axis.errorbar(np.arange(values.shape[1]), values.mean(axis=0), values.std(axis=0), fmt=MARKERS[3], color="black",
+                  capsize=5, label="mean ± one standard deviation")
+    axis.set(xlabel="feature (pixel of the third row)", title=title)
+
+
+figure, axis = new_figure(height=3.4)
+draw_features(axis, batch, "A batch as it comes")
+axis.set(ylabel="grey level", ylim=(-3, 20))
+axis.legend(loc="upper right")
+Plot(figure, f"Thirty-two images, eight features. Their means run from {batch.mean(axis=0).min():.1f} to "
+             f"{batch.mean(axis=0).max():.1f} grey levels, their standard deviations from {batch.std(axis=0).min():.1f} to "
+             f"{batch.std(axis=0).max():.1f}: every feature has a place and a width of its own.")
+
+# %% [markdown]
+# > **The lesson:** For a given batch of activations:
+# > First, the mean is subtracted. Then, values are divided by the standard deviation.
+#
+# ## Step 1: subtract the mean
+#
+# Which mean? The one *down the column*: each feature over all examples of the batch, `axis=0`.
+
+# %%
+mean = batch.mean(axis=0)
+centred = batch - mean
+print("mean of each feature before:", mean.round(1))
+print("mean of each feature after: ", abs(centred.mean(axis=0)).round(9))
+
+# %% [markdown]
+# The commonest mistake is the other axis. `axis=1` averages over the *features of one image*. That is a different
+# method, Layer Normalization: each row ends up with mean 0, and the columns stay where they were, nearly.
+
+# %%
+assert mean.shape == (8,), f"one mean per feature, so 8 of them; yours has the shape {mean.shape}"
+assert abs(centred.mean(axis=0)).max() < 1e-12, "the columns are not centred: did you average over axis 0?"
+
+wrong_axis = batch - batch.mean(axis=1, keepdims=True)
+print("✓ checkpoint 1: every column has mean 0")
+print("with the wrong axis the columns' means are", wrong_axis.mean(axis=0).round(1))
+
+# %% [markdown]
+# ## Step 2: divide by the standard deviation
+#
+# **Predict first.** Look at the figure again. If you divide each centred column by its standard deviation, one of the
+# eight features gives no number at all. Which one, 0 to 7? And which one will have a value *far* away from all others?
+
+# %%
+my_prediction = None  # your guess: (feature without a number, feature with an extreme value), such as (3, 4)
+
+# %%
+variance = np.mean(centred**2, axis=0)  # the mean of the squares: divided by N = 32, not by N - 1
+with np.errstate(invalid="ignore"):  # NumPy would warn about what we want to see
+    divided = centred / np.sqrt(variance)
+print("standard deviations:  ", divided.std(axis=0).round(2))
+print("largest value of each:", abs(divided).max(axis=0).round(2))
+
+# %%
+no_number = int(np.isnan(divided).any(axis=0).argmax())
+extreme = int(np.nanargmax(np.nanmax(np.abs(divided[:, 1:]), axis=0))) + 1
+print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
+print(f"measured: feature {no_number} gives no number, feature {extreme} has the extreme value")
+
+# %% [markdown]
+# Seven features now have standard deviation 1. But feature 0 is black in all 32 images: its variance is 0, and 0/0 is
+# not a number (`nan`). One `nan` in a network is enough to turn every weight into `nan` at the next step.
+# Feature 7 is nearly as bad. One image has a single grey level there, and division made an outlier of this speck.
+#
+# **A detail that decides:** the variance is *biased*, the sum of squares divided by N. The unbiased one of statistics
+# (divided by N − 1) would be 0/0 for a batch of one. Keras uses N, and so does the paper.
+#
+# ## Step 3: epsilon
+#
+# The cure is a small constant under the root: √(variance + epsilon). Keras takes 0.001, PyTorch 0.00001.
+
+# %%
+epsilon = 1e-3
+normalized = centred / np.sqrt(variance + epsilon)
+print("standard deviations:  ", normalized.std(axis=0).round(3))
+print("largest value of each:", abs(normalized).max(axis=0).round(2))
+
+# %% [markdown]
+# The constant feature is now a clean 0. For the others the price is tiny: the standard deviation is not 1 but
+# √(variance / (variance + epsilon)). Epsilon matters where a variance is about as small as epsilon itself:
+
+# %%
+for v in (0.0, 1e-4, 1e-3, 1e-2, 1.0, 36.0):
+    print(f"variance {v:8.4f}   standard deviation after normalising {np.sqrt(v / (v + epsilon)):.4f}")
+
+# %%
+assert np.isfinite(normalized).all(), "a constant feature still gives nan: where is epsilon?"
+assert np.allclose(normalized.std(axis=0), np.sqrt(variance / (variance + epsilon))), (
+    "the spread is not sqrt(var / (var + epsilon)): epsilon belongs inside the root, next to the variance"
+)
+outside = centred / (np.sqrt(variance) + epsilon)
+assert not np.allclose(outside, normalized, atol=1e-4), "epsilon outside the root should give other numbers"
+print("✓ checkpoint 2: finite everywhere, and epsilon is inside the root")
+
+# %% [markdown]
+# **Why we subtract the mean before squaring.** A formula from the textbooks needs only one pass over the data:
+# variance = E[x²] − E[x]². Do not use it. In float32, which networks compute in, it fails as soon as the mean is large.
+
+# %%
+far = (batch + 10_000).astype("float32")  # the same spread, far from zero
+one_pass = np.mean(far**2, axis=0) - np.mean(far, axis=0) ** 2
+two_passes = np.mean((far - far.mean(axis=0)) ** 2, axis=0)
+print("true variance:    ", variance.round(1))
+print("two passes:       ", two_passes.round(1))
+print("E[x²] − E[x]²:    ", one_pass.round(1))
+assert abs(two_passes - variance).max() < 0.1 < abs(one_pass - variance).max()
+
+# %% [markdown]
+# Only multiples of 8 come out, and features 1 and 6 seem not to vary at all. Two numbers near 100 000 000 were
+# subtracted; float32 keeps seven digits, and there its neighbouring numbers lie 8 apart. A result can even be negative.
+#
+# ## What normalising does, and what it does not do
+#
+# The same eight features, before and after. Look for what has become equal, and for what has not changed at all.
+
+# %%
+figure, axes = new_figure(1, 2, width=10, height=3.6)
+draw_features(axes[0], batch, "before")
+draw_features(axes[1], normalized, "after")
+axes[0].set_ylabel("grey level")
+axes[1].set_ylabel("normalised value")
+axes[1].annotate("one faint speck", (7.1, normalized[:, 7].max()), (4.2, 5.2), arrowprops={"arrowstyle": "->"})
+Plot(figure, f"Left: means between {batch.mean(axis=0).min():.1f} and {batch.mean(axis=0).max():.1f}. Right: all means are "
+             f"{abs(normalized.mean(axis=0)).max():.1f} and all standard deviations of features that vary lie between "
+             f"{normalized.std(axis=0)[1:].min():.2f} and {normalized.std(axis=0)[1:].max():.2f}. "
+             "The order of the dots within a column is the same on both sides.")
+
+# %% [markdown]
+# **Predict first.** Take one pixel over *all* training images and draw its histogram. Many believe that Batch
+# Normalization makes values "Gaussian", a bell curve. What will the histogram look like after normalising?
+
+# %%
+my_prediction = None  # your guess: "bell curve", "same shape" or "flat"
+
+# %%
+pixel = images[:, 2, 3]
+pixel_normalized = (pixel - pixel.mean()) / np.sqrt(pixel.var() + epsilon)
+counts = [np.histogram(values, bins=17)[0] for values in (pixel, pixel_normalized)]
+
+figure, axes = new_figure(1, 2, width=10, height=2.8, sharey=True)
+for axis, values, name in zip(axes, (pixel, pixel_normalized), ("grey level", "normalised value"), strict=True):
+    axis.hist(values, bins=17, color=COLORS[0], edgecolor="white")
+    axis.axvline(values.mean(), color=COLORS[1], ls=LINESTYLES[1], label=f"mean {abs(values.mean()):.1f}")
+    axis.set(xlabel=f"feature 3, {name}")
+    axis.legend()
+axes[0].set_ylabel("images")
+Plot(figure, f"The same histogram with another ruler under it: {np.mean(pixel == 0):.0%} of the images at the lower "
+             f"end and {np.mean(pixel == 16):.0%} at the upper end, few in the middle. That is no bell curve, before or "
+             "after.")
+
+# %%
+same_shape = np.array_equal(*counts)
+print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
+print("measured:", "same shape" if same_shape else "the shape changed")
+
+# %% [markdown]
+# Normalising moves and stretches, nothing else. It fixes the mean and the variance of each feature. It does not make
+# values Gaussian, and it does not make features independent of each other.
+#
+# > **The lesson:** This produces normalized values with a stable scale across training steps.
+#
+# > **The lesson:** Instead of letting values grow unpredictably, BatchNorm ensures that activations remain
+# > well-behaved.
+#
+# That is because the scale of what comes in cannot get out. Multiply the input by 1, 10 or 1000, shift it, and look:
+
+# %%
+for factor, shift in ((1, 0), (10, 0), (1000, -500)):
+    grown = factor * batch[:, 1:] + shift
+    grown_normalized = (grown - grown.mean(axis=0)) / np.sqrt(grown.var(axis=0) + epsilon)
+    difference = abs(grown_normalized - normalized[:, 1:])[:, :-1].max()
+    print(f"largest input {abs(grown).max():7.0f}   largest output {abs(grown_normalized).max():.1f}   "
+          f"differs from the first by less than {0.001 if difference < 0.001 else difference}")
+
+# %% [markdown]
+# ## Step 4: gamma and beta
+#
+# If every feature always had mean 0 and standard deviation 1, a layer could no longer say "this feature matters ten
+# times as much" or "be positive by default". So each feature gets two parameters of its own, and the optimizer trains
+# them like weights: **gamma** stretches, **beta** shifts. They start at 1 and 0.
+#
+# > **The lesson:** Importantly, BatchNorm does NOT remove model expressiveness. It adds learnable parameters to scale
+# > and shift values back if needed.
+
+# %%
+gamma = np.array([1.3, -0.7, 2.1, 0.4, 1.9, -1.6, 0.8, 0.3])  # any numbers will do, negative ones too
+beta = np.array([0.5, -1.2, 3.3, 0.1, -0.6, 2.2, -0.9, 0.7])
+y = gamma * normalized + beta
+print("mean of y:              ", y.mean(axis=0).round(2))
+print("standard deviation of y:", y.std(axis=0).round(2))
+
+# %% [markdown]
+# The mean of the output *is* beta, and its standard deviation is |gamma|, a little less where epsilon counts
+# (features 0 and 7). How a feature lies is no longer an accident of the layers before. It is up to two parameters.
+#
+# "Scale and shift values back": is that literally possible? Choose gamma = σ, the root of variance + epsilon, and
+# beta = μ, the mean.
+
+# %%
+given_back = np.sqrt(variance + epsilon) * normalized + mean
+assert np.allclose(given_back, batch, atol=1e-12), "with gamma = sigma and beta = mu you must get the batch back"
+assert not np.allclose(normalized, batch), "with gamma = 1 and beta = 0 you must not"
+assert np.allclose(y.mean(axis=0), beta), "the mean of the output must be beta"
+assert np.allclose(y.std(axis=0)[1:], abs(gamma * normalized.std(axis=0))[1:]), "the spread must be |gamma|"
+print("✓ checkpoint 3: gamma = sigma and beta = mu give the input back")
+
+# %% [markdown]
+# So nothing is lost: the network *can* undo the normalisation, feature by feature, if that is what lowers the loss.
+#
+# ## Play with it
+#
+# One feature of one batch on its way: raw, normalised, output. Each dot keeps its height, so you can follow it.
+# Move a slider and read the words below. Try these:
+#
+# 1. Move **mean** and **spread**. What happens to the two lower rows?
+# 2. Set **batch size** to 2, then to 1. What is the output now, and what did the input matter?
+# 3. Give one example an **outlier** of 40. What happens to all the *others*?
+# 4. Set **spread** to 0.1 and raise **epsilon** to 1.
+#
+# (Sliders need a running notebook. On a page without one you see a picture of the first position.)
+
+# %%
+from helpers.explorers import MomentumExplorer, NormalizationExplorer
+
+NormalizationExplorer()
+
+# %% [markdown]
+# ## Step 5: moving statistics
+#
+# A trained network must also answer when *one* image comes. Whose mean shall it subtract then? Here is the same image
+# in three different batches. Its normalised feature 3 should be one number:
+
+# %%
+for start in (32, 64, 96):
+    others = images[start : start + 31, 2]
+    together = np.vstack([batch[:1], others])
+    result = (together - together.mean(axis=0)) / np.sqrt(together.var(axis=0) + epsilon)
+    print(f"with images {start} to {start + 30}: {result[0, 3]:+.3f}")
+
+alone = batch[:1]
+result = (alone - alone.mean(axis=0)) / np.sqrt(alone.var(axis=0) + epsilon)
+print(f"alone:                 {result[0, 3]:+.3f}")
+
+# %% [markdown]
+# The answer depends on the neighbours, and a batch of one is always 0: it is its own mean. In training this noise is
+# accepted, and may even help. In a prediction it is not.
+#
+# > **The lesson:** During training, BatchNorm computes statistics from each mini-batch.
+# > During inference, it uses moving averages learned during training.
+#
+# So while it trains, the layer keeps two more vectors per feature, a **moving mean** and a **moving variance**, and
+# lets each batch pull them a little way:
+#
+# $$\text{moving} \leftarrow \text{momentum} \cdot \text{moving} + (1 - \text{momentum}) \cdot \text{batch}$$
+#
+# In Keras, momentum is the weight of the *old* value, 0.99 by default. (PyTorch's 0.1 is the weight of the *new* one.)
+# The moving mean starts at 0, the moving variance at 1.
+
+# %%
+momentum = 0.99
+moving_mean, moving_variance = np.zeros(8), np.ones(8)
+for start in range(0, 32 * 32, 32):  # 32 batches of 32 images
+    next_batch = images[start : start + 32, 2]
+    moving_mean = momentum * moving_mean + (1 - momentum) * next_batch.mean(axis=0)
+    moving_variance = momentum * moving_variance + (1 - momentum) * next_batch.var(axis=0)
+
+# %% [markdown]
+# **Predict first.** The layer has seen 32 batches, about one pass over all images. Which share of the true mean has
+# the moving mean reached?
+
+# %%
+my_prediction = None  # your guess, in per cent
+
+# %%
+true_mean = images[: 32 * 32, 2].mean(axis=0)
+print("true mean:  ", true_mean.round(2))
+print("moving mean:", moving_mean.round(2))
+covered = moving_mean.sum() / true_mean.sum()
+print()
+print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
+print(f"measured: {covered:.1%}   1 - momentum**32 = {1 - momentum**32:.1%}")
+
+# %% [markdown]
+# Barely more than a quarter! Each batch closes one hundredth of the remaining gap, so after k batches a share of
+# momentum^k is still missing. A model evaluated too early uses statistics that are mostly still 0 and 1. That is the
+# usual reason for a validation accuracy that is mysteriously low at first ([05](05_training_and_inference.ipynb)).
+#
+# In the explorer, find out how many batches it takes to cover 90 % with momentum 0.99, and with 0.9.
+# Then look at what the lower momentum costs: how calm is the curve once it has arrived?
+
+# %%
+MomentumExplorer()
+
+# %%
+one_batch_again_and_again = 0.0
+for _ in range(230):
+    one_batch_again_and_again = 0.99 * one_batch_again_and_again + 0.01 * 5.0
+assert np.isclose(one_batch_again_and_again / 5.0, 1 - 0.99**230), "the covered share is not 1 - momentum**k"
+assert (moving_variance >= 0).all(), "a variance cannot be negative"
+print("✓ checkpoint 4: after 230 batches", f"{one_batch_again_and_again / 5.0:.1%} is covered")
+
+# %% [markdown]
+# ## Images and channels: any rank
+#
+# A convolutional layer puts out (batch, height, width, channels). A channel is *one* feature, wherever in the image it
+# was measured: the same filter made it. So the average runs over everything but the last axis: examples, rows and
+# columns. We make three channels by hand: brightness, and its change to the right and downwards (edge detectors).
+
+# %%
+channels = np.stack([images, np.gradient(images, axis=2), np.gradient(images, axis=1)], axis=-1)[:32]
+all_but_last = tuple(range(channels.ndim - 1))
+print("shape", channels.shape, "-> average over axes", all_but_last)
+print("values behind each mean:", channels[..., 0].size)
+print("mean of each channel:   ", channels.mean(axis=all_but_last).round(2))
+print("std of each channel:    ", channels.std(axis=all_but_last).round(2))
+
+# %%
+axis_0_only = channels.mean(axis=0)
+assert channels.mean(axis=all_but_last).shape == (3,), "one mean per channel"
+assert axis_0_only.shape == (8, 8, 3), "over axis 0 alone every pixel would get a mean of its own"
+print("✓ checkpoint 5: three channels, three means (over axis 0 alone it would be", axis_0_only.size, "means)")
+
+# %% [markdown]
+# ## The whole layer
+#
+# Five steps, one class. `training=True` uses the batch and updates the moving statistics. Otherwise the layer uses the
+# moving statistics and changes nothing. Every line is one that you have just run.
+
+# %%
+class BatchNorm:
+    def __init__(self, features, momentum=0.99, epsilon=1e-3):
+        self.momentum, self.epsilon = momentum, epsilon
+        self.gamma, self.beta = np.ones(features), np.zeros(features)  # trained by the optimizer
+        self.moving_mean, self.moving_variance = np.zeros(features), np.ones(features)  # tracked
+
+    def __call__(self, x, training=False):
+        if training:
+            axes = tuple(range(x.ndim - 1))
+            mean = x.mean(axis=axes)
+            variance = np.mean((x - mean) ** 2, axis=axes)
+            self.moving_mean = self.momentum * self.moving_mean + (1 - self.momentum) * mean
+            self.moving_variance = self.momentum * self.moving_variance + (1 - self.momentum) * variance
+        else:
+            mean, variance = self.moving_mean, self.moving_variance
+        return self.gamma * (x - mean) / np.sqrt(variance + self.epsilon) + self.beta
+
+
+# %% [markdown]
+# The course has a reference of its own in `helpers/batchnorm.py`: faster, and careful about bad input. Yours must give
+# the same. The line we use for such comparisons from now on has three parts. *Exact* means equal to the last bit;
+# *approximate* means equal up to rounding, and that is what counts; the *largest difference* says how close it is.
+
+# %%
+def compare(name, yours, reference, tolerance=1e-9):
+    yours, reference = np.asarray(yours), np.asarray(reference)
+    assert yours.shape == reference.shape, f"{name}: shape {yours.shape}, expected {reference.shape}"
+    difference = abs(yours - reference).max()
+    approximate = difference <= tolerance * max(1, abs(reference).max())
+    print(f"{name:32} exact: {difference == 0!s:5}  approximate: {approximate!s:5}  "
+          f"largest difference: {difference:.0e}".replace("0e+00", "0"))
+    return approximate
+
+
+# %% tags=["nbval-ignore-output"]
+from helpers import batchnorm
+
+yours, reference = BatchNorm(8, momentum=0.9), batchnorm.BatchNorm(8, momentum=0.9)
+for layer in (yours, reference):
+    layer.gamma, layer.beta = gamma, beta
+agree = []
+for start in (0, 32, 64):
+    next_batch = images[start : start + 32, 2]
+    agree.append(compare(f"training, images {start} to {start + 31}", yours(next_batch, training=True),
+                         reference(next_batch, training=True)))
+agree.append(compare("moving mean", yours.moving_mean, reference.moving_mean))
+agree.append(compare("moving variance", yours.moving_variance, reference.moving_variance))
+agree.append(compare("inference", yours(batch), reference(batch)))
+agree.append(compare("rank 4", BatchNorm(3)(channels, training=True), batchnorm.BatchNorm(3)(channels, training=True)))
+
+# %%
+assert all(agree), "your layer and the reference disagree: look for the line with approximate: False"
+assert not np.allclose(yours(batch), yours(batch, training=True)), "training and inference should differ here"
+assert np.allclose(yours(batch)[:1], yours(batch[:1])), "a prediction must not depend on its neighbours"
+print("✓ checkpoint 6: your NumPy layer agrees with the reference, for rank 2 and rank 4")
+
+# %% [markdown]
+# ## Backwards, step by step
+#
+# To train the layers *below*, the gradient must get through Batch Normalization: given dy, how the loss changes with
+# each output, find dx, how it changes with each input. (Here `dsomething` always means: gradient of the loss with
+# respect to `something`.) The subtlety: each x reaches each y of its column by **three** paths.
+#
+# ```text
+#  x ──┬───────────► centred ──┬──────────────────────────► x̂ ──► y = γ·x̂ + β
+#      │                ▲      │                            ▲
+#      └──► mean ───────┘      └──► variance ──► inv_std ───┘
+#         2nd path                    3rd path
+# ```
+#
+# We walk back along the arrows and give a name to each stop. Where a stop was *averaged* on the way forward, the
+# gradient is *summed* or spread evenly on the way back. First, the forward pass once more, with a name for everything:
+
+# %%
+x = images[:32, 2:6, 3:5].reshape(32, 8)  # eight pixels from the middle of the image: all of them vary
+N = len(x)
+mean = x.mean(axis=0)
+centred = x - mean
+variance = np.mean(centred**2, axis=0)
+inv_std = 1 / np.sqrt(variance + epsilon)
+x_hat = centred * inv_std
+y = gamma * x_hat + beta
+
+# What the layers above send back: any numbers. Ours lean to one side, so that a figure further down is easy to read.
+dy = np.random.default_rng(0).normal(size=y.shape) + 0.8 * x_hat + 0.7
+
+# %% [markdown]
+# **Back through y = gamma · x̂ + beta.** One gamma serves all rows, so its gradient is a sum over the rows.
+
+# %%
+dbeta = dy.sum(axis=0)
+dgamma = (dy * x_hat).sum(axis=0)
+dx_hat = dy * gamma
+
+# %% [markdown]
+# **Back through x̂ = centred · inv_std.** A product: each factor gets the gradient times the other one.
+
+# %%
+dcentred = dx_hat * inv_std  # the direct path
+dinv_std = (dx_hat * centred).sum(axis=0)
+
+# %% [markdown]
+# **Back through inv_std = (variance + epsilon)^(−1/2) and variance = mean of centred².** This is the path by which each
+# x changes the *spread* of its column, and with it every other output.
+
+# %%
+dvariance = dinv_std * -0.5 * inv_std**3
+dcentred = dcentred + dvariance * 2 * centred / N
+
+# %% [markdown]
+# **Back through centred = x − mean.** The last path: each x pulls the mean, and the mean is subtracted from every row.
+
+# %%
+dmean = -dcentred.sum(axis=0)
+dx = dcentred + dmean / N
+
+# %% [markdown]
+# That is the whole backward pass. Put the lines into each other, and most of it cancels to one line:
+#
+# $$dx = \frac{\gamma}{\sqrt{\text{variance} + \epsilon}}\left(dy - \frac{\text{dbeta}}{N} - \hat{x}\,\frac{\text{dgamma}}{N}\right)$$
+#
+# (The mean of centred is 0, which removes the variance term from dmean; inv_std³ · centred is inv_std² · x̂.)
+
+# %% tags=["nbval-ignore-output"]
+dx_short = gamma * inv_std * (dy - dbeta / N - x_hat * dgamma / N)
+reference_gradients = batchnorm.backward(dy, batchnorm.forward(x, gamma, beta, epsilon)[1])
+agree = [compare("dx: named steps, short formula", dx, dx_short)]
+agree += [compare(f"{name}: yours, reference", own, theirs)
+          for name, own, theirs in zip(("dx", "dgamma", "dbeta"), (dx_short, dgamma, dbeta), reference_gradients,
+                                       strict=True)]
+
+# %%
+constants = gamma * inv_std * dy  # "mean and variance are just numbers": the direct path only
+assert all(agree), "one of the gradients is off: look for the line with approximate: False"
+assert not np.allclose(constants, dx, atol=0.01), "without the paths through mean and variance dx must be different"
+print("✓ checkpoint 7: the named steps and the short formula agree")
+
+# %% [markdown]
+# ## See what the two subtracted terms do
+#
+# dbeta/N is the mean of dy. dgamma/N is the mean of dy · x̂, which is the slope of the straight line that fits dy best
+# over x̂ (as x̂ has mean 0 and standard deviation 1). So the formula says: **fit a straight line to dy over x̂,
+# and keep only what the line does not explain.**
+
+# %%
+feature = 2
+fit = np.polyfit(x_hat[:, feature], dy[:, feature], 1)  # least squares: knows nothing about Batch Normalization
+line = np.polyval(fit, x_hat[:, feature])
+after = dx[:, feature] / (gamma * inv_std)[feature]
+
+figure, axes = new_figure(1, 2, width=10, height=3.6, sharey=True)
+axes[0].plot(x_hat[:, feature], dy[:, feature], MARKERS[0], color=COLORS[0], label="dy: what arrives")
+axes[0].plot(x_hat[:, feature], line, color=COLORS[1], ls=LINESTYLES[1],
+             lw=2, label=f"best straight line, slope {fit[0]:+.2f}")
+axes[0].vlines(x_hat[:, feature], line, dy[:, feature], color=COLORS[0], lw=0.8, alpha=0.6)
+axes[1].plot(x_hat[:, feature], after, MARKERS[1], color=COLORS[2], label="dx · σ / γ: what is passed on")
+axes[1].axhline(0, color=COLORS[1], ls=LINESTYLES[1], lw=2, label="its best straight line: zero")
+axes[1].vlines(x_hat[:, feature], 0, after, color=COLORS[2], lw=0.8, alpha=0.6)
+for axis in axes:
+    axis.set(xlabel="x̂, the normalised input")
+    axis.legend(loc="upper left", fontsize=9)
+    axis.set_ylim(-4, 6)
+axes[0].set_ylabel("gradient")
+Plot(figure, f"Left: the gradient that arrives has the straight line {fit[1]:.2f} {fit[0]:+.2f}·x̂ in it. Right: what "
+             f"passes is the distance of each dot from that line; the largest deviation from this rule is "
+             f"{'below 0.001' if abs(after - (dy[:, feature] - line)).max() < 0.001 else 'large'}.")
+
+# %% [markdown]
+# Why just this? A gradient with a constant in it says "move the whole column". The mean would subtract that again.
+# A gradient along x̂ says "stretch the column". The standard deviation would divide that out again.
+# Both have no effect on the output, so Batch Normalization strikes both from the gradient, and passes on what can.
+
+# %%
+assert abs(dx.sum(axis=0)).max() < 1e-12, "dx must not want to move a whole column"
+assert abs((dx * x_hat).sum(axis=0)).max() < 1e-2, "dx must not want to stretch a column (up to epsilon)"
+assert abs(dy.sum(axis=0)).max() > 1, "dy does want it"
+print("✓ checkpoint 8: no shift and no stretch is left in dx")
+
+# %% [markdown]
+# ## The gradient check, and its two traps
+#
+# How do you know that a gradient is right? Nudge one input by a little h, look at how far the loss moves, and compare:
+# (loss(x + h) − loss(x − h)) / 2h. This needs no derivation, so it cannot share a mistake with one.
+
+# %%
+def numerical_gradient(loss, x, h=1e-5):
+    gradient = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        up, down = x.copy(), x.copy()
+        up[index] += h
+        down[index] -= h
+        gradient[index] = (loss(up) - loss(down)) / (2 * h)
+    return gradient
+
+
+def normalize(x):
+    return gamma.astype(x.dtype) * (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + epsilon) + beta.astype(x.dtype)
+
+
+# %% [markdown]
+# **Trap 1, and a prediction.** As the loss, let us take the sum of all outputs, as one does for a quick test. Its dy is
+# 1 everywhere. What is dx?
+
+# %%
+my_prediction = None  # your guess: "1 everywhere", "gamma / sigma" or "0 everywhere"
+
+# %%
+sum_gradient = numerical_gradient(lambda x: normalize(x).sum(), x)
+print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
+print("measured:", "0 everywhere" if abs(sum_gradient).max() < 1e-6 else "not 0")
+
+# %% [markdown]
+# It is 0 for *any* input: the outputs of a column have mean beta, so their sum is N · beta, whatever x is.
+# A check with this loss passes for a layer whose backward pass returns zeros. It passes for many wrong ones too.
+# Take a loss that weighs each output differently. Ours is the sum of w · y + y².
+
+# %%
+w = np.random.default_rng(1).normal(size=x.shape)
+
+
+def loss(x):
+    y = normalize(x)
+    return np.sum(w.astype(x.dtype) * y + y * y)
+
+
+def analytic_gradient(x, include_mean=True, include_variance=True):
+    x_hat = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + epsilon)
+    dy = w + 2 * normalize(x)
+    inner = dy - include_mean * dy.mean(axis=0) - include_variance * x_hat * (dy * x_hat).mean(axis=0)
+    return gamma / np.sqrt(x.var(axis=0) + epsilon) * inner
+
+
+def relative_error(a, b):
+    return abs(a - b).max() / max(abs(a).max(), abs(b).max())
+
+
+numeric = numerical_gradient(loss, x)
+for name, options in (("right", {}), ("mean held constant", {"include_mean": False}),
+                      ("variance held constant", {"include_variance": False})):
+    error = relative_error(analytic_gradient(x, **options), numeric)
+    print(f"{name:24}", "below 1e-7: passes" if error < 1e-7 else f"relative error {error:.0%}: caught")
+
+# %% [markdown]
+# **Trap 2: float32.** The right formula, the right loss, and the check can still fail: it subtracts two nearly equal
+# losses. Look at the error for every step size h, in both precisions.
+
+# %% tags=["nbval-ignore-output"]
+steps = 10.0 ** np.arange(-9, 1)
+errors = {}
+for dtype in ("float64", "float32"):
+    exact = analytic_gradient(x)
+    errors[dtype] = [relative_error(numerical_gradient(loss, x.astype(dtype), h).astype("float64"), exact)
+                     for h in steps]
+
+figure, axis = new_figure(height=3.6)
+for i, (dtype, values) in enumerate(errors.items()):
+    axis.loglog(steps, values, MARKERS[i], ls=LINESTYLES[i], color=COLORS[i], label=dtype)
+axis.axhline(1e-7, color="black", lw=1, ls=LINESTYLES[3], label="the bar we set: 1e-7")
+axis.set(xlabel="h, the nudge", ylabel="relative error of the check")
+axis.legend()
+Plot(figure, f"To the right h is so large that the curve bends within it; to the left rounding takes over. The best "
+             f"error is about {min(errors['float64']):.0e} in float64 and {min(errors['float32']):.0e} in float32. "
+             "Same formula, same data: in float32 even a perfect gradient misses the bar.")
+
+# %%
+assert min(errors["float64"]) < 1e-7, "in float64 the right gradient passes for a sensible h"
+assert min(errors["float32"]) > 1e-6, "in float32 it cannot pass, at any h"
+assert errors["float64"][0] > 10 * min(errors["float64"]), "a smaller h is not always a better one"
+print("✓ checkpoint 9: check gradients in float64, with h near 1e-5, and never with the plain sum as the loss")
+
+# %% [markdown]
+# ## Your own Keras layer
+#
+# Now the same in Keras, which finds the backward pass on its own. Compare each line with your NumPy class.
+# New are only `add_weight`, where `trainable=False` marks what the optimizer must leave alone, and `assign`, which
+# changes a stored value. Importing TensorFlow takes a few seconds.
+
+# %%
+from helpers import environment
+
+environment.quiet_tensorflow()
+import keras
+import tensorflow as tf
+from keras import ops
+
+
+class MyBatchNormalization(keras.layers.Layer):
+    def __init__(self, momentum=0.99, epsilon=1e-3, **options):
+        super().__init__(**options)
+        self.momentum, self.epsilon = momentum, epsilon
+
+    def build(self, input_shape):
+        features = (input_shape[-1],)
+        self.gamma = self.add_weight(shape=features, initializer="ones", name="gamma")
+        self.beta = self.add_weight(shape=features, initializer="zeros", name="beta")
+        self.moving_mean = self.add_weight(shape=features, initializer="zeros", trainable=False, name="moving_mean")
+        self.moving_variance = self.add_weight(
+            shape=features, initializer="ones", trainable=False, name="moving_variance"
+        )
+
+    def call(self, x, training=False):
+        if training:
+            mean, variance = ops.moments(x, axes=list(range(len(x.shape) - 1)))
+            self.moving_mean.assign(self.momentum * self.moving_mean + (1 - self.momentum) * mean)
+            self.moving_variance.assign(self.momentum * self.moving_variance + (1 - self.momentum) * variance)
+        else:
+            mean, variance = self.moving_mean, self.moving_variance
+        return self.gamma * (x - mean) / ops.sqrt(variance + self.epsilon) + self.beta
+
+
+# %% [markdown]
+# Four vectors per layer. Two are *trained* by the optimizer, two are only *tracked*. (The lesson says "moving averages
+# learned during training". No gradient ever touches them: they are measured.)
+
+# %%
+layer = MyBatchNormalization()
+layer(x)
+for weight in layer.weights:
+    print(f"{weight.name:16} shape {tuple(weight.shape)}   {'trained' if weight.trainable else 'tracked'}")
+
+# %% [markdown]
+# ## The three-way parity table
+#
+# The final exam: your NumPy class, your Keras layer and `keras.layers.BatchNormalization`. Same input, same gamma and
+# beta, same dy, in float64. We compare outputs and gradients, and then the moving statistics after three *different*
+# batches; for rank 2 and for rank 4. TensorFlow's `GradientTape` computes the gradients of the Keras layers.
+
+# %%
+def run_numpy(batches, dy, gamma, beta):
+    layer = BatchNorm(len(gamma), momentum=0.9)
+    layer.gamma, layer.beta = gamma, beta
+    y = layer(batches[0], training=True)
+    for batch in batches[1:]:
+        layer(batch, training=True)
+    x = batches[0].reshape(-1, len(gamma))  # the gradients of the first batch, by the short formula
+    dy = dy.reshape(-1, len(gamma))
+    inv_std = 1 / np.sqrt(x.var(axis=0) + layer.epsilon)
+    x_hat = (x - x.mean(axis=0)) * inv_std
+    dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+    dx = gamma * inv_std * (dy - dbeta / len(x) - x_hat * dgamma / len(x))
+    return y, dx.reshape(y.shape), dgamma, dbeta, layer.moving_mean, layer.moving_variance
+
+
+def run_keras(layer, batches, dy, gamma, beta):
+    layer.build(batches[0].shape)
+    layer.gamma.assign(gamma)
+    layer.beta.assign(beta)
+    x = tf.Variable(batches[0])
+    with tf.GradientTape() as tape:
+        y = layer(x, training=True)
+    gradients = tape.gradient(y, [x, layer.gamma.value, layer.beta.value], output_gradients=tf.constant(dy))
+    for batch in batches[1:]:
+        layer(batch, training=True)
+    return [np.asarray(value) for value in (y, *gradients, layer.moving_mean, layer.moving_variance)]
+
+
+# %% tags=["nbval-ignore-output"]
+names = ("output y", "dx", "dgamma", "dbeta", "moving mean, 3 batches", "moving variance, 3 batches")
+random = np.random.default_rng(2)
+parity = []
+for rank, data in ((2, images[:96, 2:6, 3:5].reshape(96, 8)), (4, np.concatenate([channels, channels**2, 0.3 * channels + 7]))):
+    batches = np.split(data, 3)
+    dy, gamma, beta = random.normal(size=batches[0].shape), *random.normal(size=(2, data.shape[-1]))
+    numpy_results = run_numpy(batches, dy, gamma, beta)
+    own = run_keras(MyBatchNormalization(momentum=0.9, dtype="float64"), batches, dy, gamma, beta)
+    theirs = run_keras(keras.layers.BatchNormalization(momentum=0.9, dtype="float64"), batches, dy, gamma, beta)
+    for title, results in (("your NumPy layer", numpy_results), ("your Keras layer", own)):
+        print(f"rank {rank}: {title} against keras.layers.BatchNormalization")
+        parity += [compare(f"    {name}", a, b) for name, a, b in zip(names, results, theirs, strict=True)]
+
+# %%
+assert len(parity) == 24, "rank 2 and 4, two layers, six results each"
+assert all(parity), "parity is broken: look for the line with approximate: False"
+shifted = run_keras(keras.layers.BatchNormalization(momentum=0.9, epsilon=0.1, dtype="float64"), batches, dy, gamma, beta)
+assert not np.allclose(shifted[0], theirs[0]), "the comparison must notice another epsilon"
+print("✓ checkpoint 10:", sum(parity), "of", len(parity), "comparisons agree, and another epsilon is noticed")
+
+# %% [markdown]
+# Your layer is the real thing. To see it at work, put it in a network where the Keras layer would stand. Same initial
+# weights, same batches: the two losses should be the same numbers.
+
+# %% tags=["nbval-ignore-output"]
+def train_with(normalization, epochs=3):
+    keras.utils.set_random_seed(7)
+    model = keras.Sequential([
+        keras.Input((64,)),
+        keras.layers.Dense(64, use_bias=False),
+        normalization(),
+        keras.layers.Activation("relu"),
+        keras.layers.Dense(10),
+    ])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model.fit(digits.x_train, digits.y_train, epochs=epochs, verbose=0).history["loss"]
+
+
+losses = {layer.__name__: train_with(layer) for layer in (MyBatchNormalization, keras.layers.BatchNormalization)}
+for name, values in losses.items():
+    print(f"{name:22}", "   ".join(f"epoch {i}: {value:.3f}" for i, value in enumerate(values, 1)))
+
+# %%
+mine, theirs = losses.values()
+assert np.allclose(mine, theirs, atol=0.005), f"the two layers train differently: {mine} and {theirs}"
+assert theirs[-1] < 0.7 * theirs[0], "the network did not learn"
+print("✓ checkpoint 11: a network learns the same with your layer as with Keras'")
+
+# %% [markdown]
+# ## How much can gamma and beta do on their own?
+#
+# Two numbers per feature sound like little. Here is a severe test: a network of four hidden layers in which **all
+# Dense weights keep their random start values**, forever, the last layer included. Only gamma and beta are trained.
+# The rival: the same network with only its *last layer* trained, and no gamma and beta at all. It has more trainable
+# numbers. (Frankle, Schwab & Morcos asked this in 2021, arXiv:2003.00152. Training only gamma and beta, a deep ResNet
+# reached 82 % on CIFAR-10.)
+#
+# A single run would prove nothing, so we train each network from eight seeds, at four learning rates.
+# `sweep` trains all seeds at once; [03](03_keras_sequential.ipynb) says more about it.
+
+# %%
+def network(trained):
+    only_gamma_and_beta = trained == "gamma and beta"
+    model = keras.Sequential([keras.Input((64,))])
+    for _ in range(4):
+        model.add(keras.layers.Dense(100, use_bias=False, trainable=False))
+        # 300 steps are few for momentum 0.99, as you have seen; 0.9 has long arrived.
+        model.add(keras.layers.BatchNormalization(momentum=0.9, scale=only_gamma_and_beta, center=only_gamma_and_beta))
+        model.add(keras.layers.Activation("relu"))
+    model.add(keras.layers.Dense(10, trainable=not only_gamma_and_beta))
+    return model
+
+
+trained_parts = ("gamma and beta", "last layer")
+for trained in trained_parts:
+    numbers = sum(int(np.prod(weight.shape)) for weight in network(trained).trainable_weights)
+    print(f"{trained:15} {numbers:5} trainable numbers of {network(trained).count_params()}")
+
+# %%
+my_prediction = None  # your guess: test accuracy in per cent with only gamma and beta, and with only the last layer
+
+# %% tags=["nbval-ignore-output"]
+from helpers.training import sweep
+
+learning_rates = [0.003, 0.01, 0.03, 0.1]
+grid = {"trained": trained_parts, "learning_rate": learning_rates}
+results = sweep(grid, network, digits, seeds=8, steps=300, optimizer="adam", evaluate_every=300)
+
+# %% tags=["nbval-ignore-output"]
+from scipy import stats
+
+
+def mean_and_interval(values):
+    """The mean and half the width of its 95 % interval, by Student's t distribution: honest for eight values."""
+    return values.mean(), stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+
+
+test, train = {}, {}
+for trained in trained_parts:
+    runs = [results[{"trained": trained, "learning_rate": rate}] for rate in learning_rates]
+    test[trained] = 100 * np.array([run.moving.test_accuracy[:, -1] for run in runs])  # (learning rates, seeds)
+    train[trained] = 100 * np.array([run.moving.train_accuracy[:, -1] for run in runs])
+# Each network at the learning rate that fits its *training* images best; the test images have no say in the choice.
+best = {trained: test[trained][train[trained].mean(axis=1).argmax()] for trained in trained_parts}
+summary = {trained: mean_and_interval(best[trained]) for trained in trained_parts}
+
+figure, axis = new_figure(height=3.8)
+for i, trained in enumerate(trained_parts):
+    means, widths = np.transpose([mean_and_interval(values) for values in test[trained]])
+    axis.plot(learning_rates, means, MARKERS[i], ls=LINESTYLES[i], color=COLORS[i], label=f"only {trained} trained")
+    axis.fill_between(learning_rates, means - widths, means + widths, color=COLORS[i], alpha=0.2, lw=0)
+axis.set(xscale="log", xlabel="learning rate (Adam)", ylabel="test accuracy (%)")
+axis.legend()
+Plot(figure, "Mean of 8 seeds and its 95 % interval. At its own best learning rate: "
+             + ", ".join(f"only {trained} {mean:.1f} % ± {width:.1f}" for trained, (mean, width) in summary.items())
+             + ". Guessing would give 10 %.")
+
+# %%
+difference, width = mean_and_interval(best["gamma and beta"] - best["last layer"])  # seed by seed
+print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
+assert difference > width > 0, f"no clear difference here: {difference:.1f} ± {width:.1f} points"
+assert summary["gamma and beta"][0] > 80, "gamma and beta alone did not learn the digits"
+print("measured: gamma and beta alone learn the digits, and do so better than the last layer alone.")
+
+# %% [markdown]
+# A random layer with gamma and beta is not so random any more: they choose which of the random features to turn up,
+# which to silence (a strongly negative beta before ReLU means "never on"), and where each of them switches on.
+#
+# ## Verdict on the lesson's claim
+#
+# > **Claim C2:** BatchNorm subtracts the batch mean and divides by the batch standard deviation. Gamma and beta keep
+# > the model's expressiveness.
+
+# %%
+evidence = {
+    "the formula is what Keras computes, forwards and backwards": all(parity),
+    "gamma = sigma and beta = mu give the input back": np.allclose(given_back, batch, atol=1e-12),
+    "gamma and beta alone can train a random network": bool(difference > width),
+}
+for statement, holds in evidence.items():
+    print("yes" if holds else "NO ", "·", statement)
+print("C2:", "supported" if all(evidence.values()) else "not supported here")
+
+# %% [markdown]
+# ## What to take along
+#
+# - In training: per feature, subtract the mean of the batch, divide by √(variance + epsilon), multiply by gamma, add
+#   beta. The variance is biased. For images, average over everything but the channels.
+# - It moves and stretches; it does not make values Gaussian. Gamma and beta can undo it, so nothing is lost:
+#   in a prediction the layer is just a fixed stretch and shift of each feature.
+# - In predictions: moving mean and moving variance. After k batches they have covered 1 − momentum^k of the way.
+# - Backwards: what would only shift or stretch a column is struck from the gradient. The sum of the outputs has
+#   gradient 0, so never check a gradient with it, and never in float32.
+# - Four vectors per layer: gamma and beta are trained, moving mean and moving variance are tracked.
+#
+# > **The lesson:** The network can then learn faster and deeper.
+#
+# Can it? That is a claim about training, and it gets a measurement of its own in
+# [03 · Batch Normalization in Keras](03_keras_sequential.ipynb).
