@@ -54,7 +54,9 @@ def check(question, answer):
     except BaseException as error:
         # No answer is known that comes here. If one does, the learner keeps a notebook that runs on.
         feedback = f"The check itself could not read this answer ({quote(type(error).__name__)}). Please report it."
-        result = Result(exercise.id, exercise.title, exercise.points, (Case("the answer can be read", False, feedback),))
+        result = Result(
+            exercise.id, exercise.title, exercise.points, (Case("the answer can be read", False, feedback),)
+        )
     _results[exercise.id] = result
     return result
 
@@ -71,7 +73,9 @@ def solution(question, reveal=False):
     """What to try first; with `reveal=True`, the answer."""
     exercise = _find(question)
     if not reveal:
-        return Text(f'Try this first: {exercise.try_first}\nStill stuck? `solution("{exercise.id}", reveal=True)` shows the answer.')
+        return Text(
+            f'Try this first: {exercise.try_first}\nStill stuck? `solution("{exercise.id}", reveal=True)` shows the answer.'
+        )
     return Text("One right answer:", exercise.answer_source())
 
 
@@ -82,7 +86,12 @@ def report(save=None):
     """
     lines = tuple(
         Line(
-            exercise.id, exercise.title, exercise.section, exercise.notebook, exercise.anchor, exercise.points,
+            exercise.id,
+            exercise.title,
+            exercise.section,
+            exercise.notebook,
+            exercise.anchor,
+            exercise.points,
             _results.get(exercise.id),
         )
         for exercise in QUESTIONS.values()

@@ -88,11 +88,16 @@ def _sequential(*names, **batchnorm):
             "layernorm": layers.LayerNormalization,
             "dropout": lambda: layers.Dropout(0.5),
         }
-        return keras.Sequential([
-            layers.Dense(name) if isinstance(name, int)
-            else makers[name]() if name in makers else layers.Activation(name)
-            for name in names
-        ])
+        return keras.Sequential(
+            [
+                layers.Dense(name)
+                if isinstance(name, int)
+                else makers[name]()
+                if name in makers
+                else layers.Activation(name)
+                for name in names
+            ]
+        )
 
     return build
 
@@ -106,8 +111,8 @@ class BuildModel(KerasQuestion):
     wanted = "a function `build_model()` that returns a Keras model"
     hints = (
         "Two hidden layers of 128 and 64 units and one output. Each hidden layer is three steps.",
-        "`Dense(128)`, `BatchNormalization()`, `Activation(\"relu\")`, the same with 64, then `Dense(1)`. "
-        "`Dense(128, activation=\"relu\")` would apply the activation too early.",
+        '`Dense(128)`, `BatchNormalization()`, `Activation("relu")`, the same with 64, then `Dense(1)`. '
+        '`Dense(128, activation="relu")` would apply the activation too early.',
     )
     try_first = "Read the lesson's code example aloud, layer by layer. Where is the activation?"
 
@@ -116,19 +121,21 @@ class BuildModel(KerasQuestion):
         from keras import Sequential
         from keras.layers import Activation, BatchNormalization, Dense
 
-        return Sequential([
-            Dense(128),
-            BatchNormalization(),
-            Activation("relu"),
-            Dense(64),
-            BatchNormalization(),
-            Activation("relu"),
-            Dense(1),
-        ])
+        return Sequential(
+            [
+                Dense(128),
+                BatchNormalization(),
+                Activation("relu"),
+                Dense(64),
+                BatchNormalization(),
+                Activation("relu"),
+                Dense(1),
+            ]
+        )
 
     misconceptions = (
         Misconception(
-            "Your activation comes before BatchNorm: `Dense(128, activation=\"relu\")` ends with the ReLU, so a BatchNorm "
+            'Your activation comes before BatchNorm: `Dense(128, activation="relu")` ends with the ReLU, so a BatchNorm '
             "behind it is *after* the activation. Give the activation a layer of its own behind BatchNorm.",
             _sequential(128, "relu", "batchnorm", 64, "relu", "batchnorm", 1),
         ),
@@ -149,12 +156,14 @@ class BuildModel(KerasQuestion):
             _sequential(128, "relu", 64, "batchnorm", "relu", 1),
         ),
         Misconception(
-            "Your BatchNorm is a fixed scale and shift: with `trainable=False` it never uses the statistics of a batch, and its moving "
+            "Your BatchNorm is a fixed scale and shift: with `trainable=False` it never uses the statistics "
+            "of a batch, and its moving "
             "averages never move. Remove the argument.",
             _sequential(128, "batchnorm", "relu", 64, "batchnorm", "relu", 1, trainable=False),
         ),
         Misconception(
-            "With `momentum=1.0` the moving averages never move, so at inference your BatchNorm is a fixed scale and shift that knows "
+            "With `momentum=1.0` the moving averages never move, so at inference your BatchNorm is a fixed "
+            "scale and shift that knows "
             "nothing of the data. Leave the momentum at 0.99.",
             _sequential(128, "batchnorm", "relu", 64, "batchnorm", "relu", 1, momentum=1.0),
         ),
@@ -165,7 +174,7 @@ class BuildModel(KerasQuestion):
         ),
         Misconception(
             "Your model has no activation, so its layers are linear and two of them do no more than one. "
-            "Put `Activation(\"relu\")` behind each BatchNorm.",
+            'Put `Activation("relu")` behind each BatchNorm.',
             _sequential(128, "batchnorm", 64, "batchnorm", 1),
         ),
         Misconception(
@@ -173,7 +182,8 @@ class BuildModel(KerasQuestion):
             _sequential(128, "batchnorm", "relu", 64, "batchnorm", "relu", 1, "relu"),
         ),
         Misconception(
-            "Your output goes through a sigmoid. The lesson's last layer is a plain `Dense(1)`; the sigmoid belongs to the loss "
+            "Your output goes through a sigmoid. The lesson's last layer is a plain `Dense(1)`; the sigmoid "
+            "belongs to the loss "
             "(`from_logits=True`).",
             _sequential(128, "batchnorm", "relu", 64, "batchnorm", "relu", 1, "sigmoid"),
         ),
@@ -191,7 +201,8 @@ class BuildModel(KerasQuestion):
             _sequential(128, "batchnorm", "sigmoid", 64, "batchnorm", "sigmoid", 1),
         ),
         Misconception(
-            "Your model draws random numbers in training, as `Dropout` does. The lesson's network has none; and directly before "
+            "Your model draws random numbers in training, as `Dropout` does. The lesson's network has none; "
+            "and directly before "
             "BatchNorm, Dropout makes the variances of training and inference differ by the keep rate.",
             _sequential(128, "dropout", "batchnorm", "relu", 64, "dropout", "batchnorm", "relu", 1),
             wild=("training",),
@@ -206,14 +217,33 @@ class BuildModel(KerasQuestion):
         inference = ("the number of units in each Dense layer", "whether it is random", "the prediction")
         training = ("the output in training", "how many moving statistics moved")
         return [
-            Probe("inference", {"x": x}, {}, inference, (1e-6, 1e-6, 0.01), call=_predict, say=_say_model, split=(
-                ("Dense layers of 128, 64 and 1 units", 1), ("nothing is random", 0.5),
-                ("inference: Dense, BatchNorm, ReLU, twice, then Dense", 2),
-            )),
-            Probe("training", {"x": x}, {}, training, (0.01, 1e-6), call=_train, say=_say_model, split=(
-                ("training: each BatchNorm uses the statistics of its batch", 1.5),
-                ("training moves the moving averages", 1),
-            )),
+            Probe(
+                "inference",
+                {"x": x},
+                {},
+                inference,
+                (1e-6, 1e-6, 0.01),
+                call=_predict,
+                say=_say_model,
+                split=(
+                    ("Dense layers of 128, 64 and 1 units", 1),
+                    ("nothing is random", 0.5),
+                    ("inference: Dense, BatchNorm, ReLU, twice, then Dense", 2),
+                ),
+            ),
+            Probe(
+                "training",
+                {"x": x},
+                {},
+                training,
+                (0.01, 1e-6),
+                call=_train,
+                say=_say_model,
+                split=(
+                    ("training: each BatchNorm uses the statistics of its batch", 1.5),
+                    ("training moves the moving averages", 1),
+                ),
+            ),
         ]
 
 
@@ -234,7 +264,9 @@ def _filled(build, x):
     if model is ... or model is None:
         return model, x
     if not _is_model(model):
-        raise Remark(f"Expected a Keras model, received a `{type(model).__name__}`. Does `build_model` return the model itself?")
+        raise Remark(
+            f"Expected a Keras model, received a `{type(model).__name__}`. Does `build_model` return the model itself?"
+        )
     if _input_shape(model) is None:
         x = x.reshape(len(x), -1)
     model(x[:2])
@@ -272,7 +304,8 @@ def _say_model(name, received, expected):
         return "With the same weights and the same batch, two calls with `training=True` gave different outputs."
     if name == "how many moving statistics moved":
         return (
-            "After one call with `training=True` the moving mean and variance of two BatchNorm layers should have moved, "
+            "After one call with `training=True` the moving mean and variance of two BatchNorm layers should "
+            "have moved, "
             f"4 vectors in all; in your model `{int(received)}` did."
         )
     if received.shape != expected.shape:
@@ -339,8 +372,10 @@ class TrainStep(KerasQuestion):
 
     misconceptions = (
         Misconception(
-            "Your step calls the model without `training=True`. So BatchNorm normalises with its moving averages, and they never "
-            "move: mean 0 and variance 1 after any number of steps. Outside `fit` you have to say it: `model(x, training=True)`.",
+            "Your step calls the model without `training=True`. So BatchNorm normalises with its moving "
+            "averages, and they never "
+            "move: mean 0 and variance 1 after any number of steps. Outside `fit` you have to say it: "
+            "`model(x, training=True)`.",
             _step(training=False),
         ),
         Misconception(
@@ -359,7 +394,8 @@ class TrainStep(KerasQuestion):
             _step(loss_after=True),
         ),
         Misconception(
-            "Your step calls the model twice with `training=True`, so each batch moves the moving averages twice. Call it once.",
+            "Your step calls the model twice with `training=True`, so each batch moves the moving averages "
+            "twice. Call it once.",
             _step(twice=True),
         ),
         Misconception(
@@ -370,10 +406,20 @@ class TrainStep(KerasQuestion):
 
     def probes(self, answer):
         outputs = ("the loss of each step", "the weights", "the moving averages")
-        return [Probe("three steps", outputs=outputs, tolerance=2e-3, call=_three_steps, say=_say_step, split=(
-            ("it returns the loss of the step", 1), ("three steps move the weights as they should", 2),
-            ("three steps move the moving averages", 2),
-        ))]
+        return [
+            Probe(
+                "three steps",
+                outputs=outputs,
+                tolerance=2e-3,
+                call=_three_steps,
+                say=_say_step,
+                split=(
+                    ("it returns the loss of the step", 1),
+                    ("three steps move the weights as they should", 2),
+                    ("three steps move the moving averages", 2),
+                ),
+            )
+        ]
 
     def observe(self, answer, probe):
         seen = super().observe(answer, probe)
@@ -387,9 +433,15 @@ def _three_steps(step, given):
     from keras import layers
 
     keras.utils.set_random_seed(5)
-    model = keras.Sequential([
-        keras.Input((3,)), layers.Dense(4), layers.BatchNormalization(momentum=0.8), layers.Activation("relu"), layers.Dense(1)
-    ])
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            layers.Dense(4),
+            layers.BatchNormalization(momentum=0.8),
+            layers.Activation("relu"),
+            layers.Dense(1),
+        ]
+    )
     for weight in model.weights:
         if weight.name in ("kernel", "beta"):
             weight.assign(_fixed(weight.name, weight.shape))
@@ -484,7 +536,8 @@ class Freeze(KerasQuestion):
 
     misconceptions = (
         Misconception(
-            "You set `trainable = False`, but you did not compile again. The compiled training step is the old one and still "
+            "You set `trainable = False`, but you did not compile again. The compiled training step is the "
+            "old one and still "
             "moves the averages. Call `model.compile(optimizer=model.optimizer, loss=model.loss)` afterwards.",
             _freezing(compile_again=False),
         ),
@@ -498,7 +551,8 @@ class Freeze(KerasQuestion):
             _freezing(choose=lambda model: [layer for layer in model.layers if hasattr(layer, "moving_variance")]),
         ),
         Misconception(
-            "With momentum 1 the moving averages stay, but in `fit` BatchNorm still normalises with the statistics of each batch. "
+            "With momentum 1 the moving averages stay, but in `fit` BatchNorm still normalises with the "
+            "statistics of each batch. "
             "Inference mode is `layer.trainable = False`.",
             _freezing(momentum=1.0),
         ),
@@ -516,14 +570,26 @@ class Freeze(KerasQuestion):
 
     def probes(self, answer):
         outputs = (
-            "which moving averages moved", "which use batch statistics", "which gammas and betas moved", "which kernels moved"
+            "which moving averages moved",
+            "which use batch statistics",
+            "which gammas and betas moved",
+            "which kernels moved",
         )
-        return [Probe("fit after freezing", outputs=outputs, tolerance=1e-6, call=_fit_frozen, say=_say_frozen, split=(
-            ("further `fit` leaves the moving averages as they are", 2),
-            ("every BatchNorm is in inference mode, in training too", 2),
-            ("gamma and beta stay with their statistics", 0.5),
-            ("the other layers can still learn", 1),
-        ))]
+        return [
+            Probe(
+                "fit after freezing",
+                outputs=outputs,
+                tolerance=1e-6,
+                call=_fit_frozen,
+                say=_say_frozen,
+                split=(
+                    ("further `fit` leaves the moving averages as they are", 2),
+                    ("every BatchNorm is in inference mode, in training too", 2),
+                    ("gamma and beta stay with their statistics", 0.5),
+                    ("the other layers can still learn", 1),
+                ),
+            )
+        ]
 
 
 def _fit_frozen(freeze, given):
@@ -531,7 +597,9 @@ def _fit_frozen(freeze, given):
     from keras import layers
 
     keras.utils.set_random_seed(9)
-    base = keras.Sequential([keras.Input((3,)), layers.Dense(4), layers.BatchNormalization(), layers.Activation("relu")])
+    base = keras.Sequential(
+        [keras.Input((3,)), layers.Dense(4), layers.BatchNormalization(), layers.Activation("relu")]
+    )
     model = keras.Sequential([keras.Input((3,)), base, layers.Dense(3), layers.BatchNormalization(), layers.Dense(1)])
     _compile(model)
     x = np.random.default_rng(2).normal(3, 2, (16, 3)).astype(np.float32)
@@ -549,7 +617,9 @@ def _fit_frozen(freeze, given):
     groups = [tracked, trained, kernels]
     before = [[[_array(weight) for weight in one] for one in group] for group in groups]
     if not getattr(model, "compiled", False):
-        raise Remark("The model that you return is not compiled, so `fit` can not run. Call `compile` in your function.")
+        raise Remark(
+            "The model that you return is not compiled, so `fit` can not run. Call `compile` in your function."
+        )
     model.fit(x, x[:, :1] + 1, batch_size=8, shuffle=False, verbose=0)
     moved_tracked, moved_trained, moved_kernels = (
         [
@@ -575,11 +645,14 @@ def _say_frozen(name, received, expected):
         return f"In one epoch of `fit` after freezing, the moving averages of {where} BatchNorm {_plural(where)} moved."
     if name == "which use batch statistics":
         return (
-            f"With `training=True`, {where} BatchNorm {_plural(where)} still normalised with the statistics of the batch "
+            f"With `training=True`, {where} BatchNorm {_plural(where)} still normalised with the statistics "
+            f"of the batch "
             "and not with the moving averages."
         )
     if name == "which gammas and betas moved":
-        return f"In one epoch of `fit` after freezing, gamma and beta of {where} BatchNorm {_plural(where)} were trained."
+        return (
+            f"In one epoch of `fit` after freezing, gamma and beta of {where} BatchNorm {_plural(where)} were trained."
+        )
     return f"In one epoch of `fit` after freezing, {len(wrong)} of 3 kernels did not change."
 
 
@@ -626,8 +699,10 @@ class Recalibrate(KerasQuestion):
     notebook, anchor = "05_training_and_inference", ""
     wanted = "a function `recalibrate(model, x, batch_size)`"
     hints = (
-        "A call with `training=True` moves the averages and no weight. But with momentum 0.99 a few batches hardly move them.",
-        "Give batch k (counted from 0) the momentum k / (k + 1): then the moving average is the plain average of all batches. "
+        "A call with `training=True` moves the averages and no weight. But with momentum 0.99 a few batches "
+        "hardly move them.",
+        "Give batch k (counted from 0) the momentum k / (k + 1): then the moving average is the plain average "
+        "of all batches. "
         "Put the old momentum back at the end.",
     )
     try_first = "Which momentum makes the average of the first batch count in full, and of the second one half?"
@@ -638,24 +713,29 @@ class Recalibrate(KerasQuestion):
         momenta = [layer.momentum for layer in layers]
         for k, start in enumerate(range(0, len(x), batch_size)):
             for layer in layers:
-                layer.momentum = k / (k + 1)  # the plain average of the batches so far; the old statistics are forgotten
+                layer.momentum = k / (
+                    k + 1
+                )  # the plain average of the batches so far; the old statistics are forgotten
             model(x[start : start + batch_size], training=True)
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
 
     misconceptions = (
         Misconception(
-            "Your batches are averaged with the layer's own momentum of 0.99, so a few of them hardly move the statistics. "
+            "Your batches are averaged with the layer's own momentum of 0.99, so a few of them hardly move "
+            "the statistics. "
             "Let batch k count with momentum k / (k + 1), or go over the data until the old values are forgotten.",
             _recalibrating(),
         ),
         Misconception(
-            "Your function sets the statistics to 0 and 1 and averages with momentum 0.99: after a few batches they are "
+            "Your function sets the statistics to 0 and 1 and averages with momentum 0.99: after a few "
+            "batches they are "
             "still close to 0 and 1. Let batch k count with momentum k / (k + 1).",
             _recalibrating(reset=True),
         ),
         Misconception(
-            "The statistics are those of the last batch only. Each batch has to count: momentum k / (k + 1) for batch k.",
+            "The statistics are those of the last batch only. Each batch has to count: momentum k / (k + 1) "
+            "for batch k.",
             _recalibrating(momentum=0.0),
         ),
         Misconception(
@@ -664,8 +744,10 @@ class Recalibrate(KerasQuestion):
             _recalibrating(training=False),
         ),
         Misconception(
-            "Your function trains the model, so its weights change. A call `model(batch, training=True)` moves the statistics alone.",
-            _recalibrating(momentum="average", train=True), wild=("recalibrate",),
+            "Your function trains the model, so its weights change. A call `model(batch, training=True)` "
+            "moves the statistics alone.",
+            _recalibrating(momentum="average", train=True),
+            wild=("recalibrate",),
         ),
         Misconception(
             "Only the first BatchNorm layer is recalibrated. The later ones need it as much.",
@@ -680,13 +762,23 @@ class Recalibrate(KerasQuestion):
 
     def probes(self, answer):
         outputs = ("the moving mean", "the moving variance", "the deeper statistics", "the weights")
-        return [Probe("recalibrate", {"x": _new_data()}, {}, outputs, (0.03, 0.2, 0.2, 1e-5), call=_recalibrated,
-                      say=_say_recalibrated, split=(
-            ("the first layer's moving mean is the mean of x's activations", 2),
-            ("the first layer's moving variance is their variance", 2),
-            ("so it is in the layers behind", 1.5),
-            ("the weights stay as they were", 1),
-        ))]
+        return [
+            Probe(
+                "recalibrate",
+                {"x": _new_data()},
+                {},
+                outputs,
+                (0.03, 0.2, 0.2, 1e-5),
+                call=_recalibrated,
+                say=_say_recalibrated,
+                split=(
+                    ("the first layer's moving mean is the mean of x's activations", 2),
+                    ("the first layer's moving variance is their variance", 2),
+                    ("so it is in the layers behind", 1.5),
+                    ("the weights stay as they were", 1),
+                ),
+            )
+        ]
 
     def _matches(self, misconception, probes, expected, seen):
         if misconception.wild:  # that the model was trained shows in its weights; its statistics may then be anything
@@ -706,10 +798,18 @@ def _recalibrated(recalibrate, given):
     from keras import layers
 
     keras.utils.set_random_seed(13)
-    model = keras.Sequential([
-        keras.Input((3,)), layers.Dense(4), layers.BatchNormalization(), layers.Activation("relu"),
-        layers.Dense(3), layers.BatchNormalization(), layers.Activation("relu"), layers.Dense(1),
-    ])
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            layers.Dense(4),
+            layers.BatchNormalization(),
+            layers.Activation("relu"),
+            layers.Dense(3),
+            layers.BatchNormalization(),
+            layers.Activation("relu"),
+            layers.Dense(1),
+        ]
+    )
     _compile(model)
     for weight in model.weights:
         weight.assign(_fixed(weight.name, weight.shape))
@@ -721,12 +821,12 @@ def _recalibrated(recalibrate, given):
     if recalibrate(model, given["x"], 16) is ...:
         return ...
     first, second = _norms(model)
-    changed = max(
-        np.abs(_array(new) - old).max() for new, old in zip(model.trainable_weights, before, strict=True)
-    )
+    changed = max(np.abs(_array(new) - old).max() for new, old in zip(model.trainable_weights, before, strict=True))
     return (
-        _array(first.moving_mean), _array(first.moving_variance),
-        np.stack([_array(second.moving_mean), _array(second.moving_variance)]), changed > 1e-6,
+        _array(first.moving_mean),
+        _array(first.moving_variance),
+        np.stack([_array(second.moving_mean), _array(second.moving_variance)]),
+        changed > 1e-6,
     )
 
 

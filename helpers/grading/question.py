@@ -6,7 +6,7 @@ import textwrap
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -133,7 +133,7 @@ class ChoiceQuestion(Question):
     """A question in words. `options`: letter → Choice. The answer and the reason behind it count half each."""
 
     points = 2
-    options: dict[str, Choice] = {}
+    options: ClassVar[dict[str, Choice]] = {}
 
     def judge(self, answer):
         letter = answer.strip().strip("()[].'\"").lower() if isinstance(answer, str) else None
@@ -141,7 +141,9 @@ class ChoiceQuestion(Question):
             letters = ", ".join(f"`{known}`" for known in self.options)
             said = sandbox.run(lambda: repr(answer))
             received = quote(said.value if said.error is None else type(answer).__name__, 60)
-            return [Case("one of the letters", False, f"Answer with one of the letters {letters}. Received: {received}.")], []
+            return [
+                Case("one of the letters", False, f"Answer with one of the letters {letters}. Received: {received}.")
+            ], []
         choice = self.options[letter]
         because = f"`{letter}`, “{choice.text}”: {choice.because}"
         if choice.answer and choice.reason:
@@ -154,9 +156,8 @@ class ChoiceQuestion(Question):
     def answer_source(self):
         letters = [letter for letter, choice in self.options.items() if choice.answer and choice.reason]
         return "\n".join(
-            f'# "{letter}": {self.options[letter].text}\n' + textwrap.fill(
-                self.options[letter].because, 88, initial_indent="#   ", subsequent_indent="#   "
-            )
+            f'# "{letter}": {self.options[letter].text}\n'
+            + textwrap.fill(self.options[letter].because, 88, initial_indent="#   ", subsequent_indent="#   ")
             for letter in letters
         )
 
@@ -339,7 +340,9 @@ class CodeQuestion(Question):
         seen = self.observe(answer, replace(probe, args=probe.args | {"x": probe.args["x"].tolist()}))
         if seen.outputs is not None and probe.all_agree(seen.outputs, expected):
             return []
-        return ["`x` may also be a plain list, and then your function fails. `x = np.asarray(x)` as its first line helps."]
+        return [
+            "`x` may also be a plain list, and then your function fails. `x = np.asarray(x)` as its first line helps."
+        ]
 
 
 # Reading and comparing results ------------------------------------------------------------------------------------------
@@ -361,7 +364,9 @@ def read(value, names):
         values = tuple(value)
     else:
         count = f"{len(value)} results" if isinstance(value, (tuple, list)) else f"one {_kind(value)}"
-        return Seen(problem=f"Expected {len(names)} results, {', '.join(f'`{name}`' for name in names)}; received {count}.")
+        return Seen(
+            problem=f"Expected {len(names)} results, {', '.join(f'`{name}`' for name in names)}; received {count}."
+        )
     if all(one is ... for one in values):
         return Seen(attempted=False, problem="Your function still returns `...`.")
     arrays = []
@@ -405,7 +410,11 @@ def _deep(value):
 
 def _same(before, after):
     if isinstance(before, np.ndarray):
-        return before.shape == after.shape and before.dtype == after.dtype and np.array_equal(before, after, equal_nan=True)
+        return (
+            before.shape == after.shape
+            and before.dtype == after.dtype
+            and np.array_equal(before, after, equal_nan=True)
+        )
     return before == after if isinstance(before, (list, int, float)) else True
 
 
@@ -458,8 +467,10 @@ def _clue(received, expected):
         return ""
     ratio = received[large] / expected[large]
     if large.sum() > 1 and np.allclose(ratio, ratio[0], rtol=1e-3) and abs(ratio[0]) > 1e-6:
-        return " Every number has the wrong sign." if np.isclose(ratio[0], -1, rtol=1e-3) else (
-            f" Every number is {ratio[0]:.3g} times what it should be."
+        return (
+            " Every number has the wrong sign."
+            if np.isclose(ratio[0], -1, rtol=1e-3)
+            else (f" Every number is {ratio[0]:.3g} times what it should be.")
         )
     difference = received - expected
     if expected.size > 1 and np.allclose(difference, difference.flat[0], rtol=1e-3):
@@ -486,7 +497,8 @@ def _shadowed(answer):
     if "np" in names and getattr(names["np"], "__name__", "") != "numpy":
         return " In your notebook `np` is no longer NumPy: rename your variable and run `import numpy as np` again."
     lost = [
-        name for name in ("sum", "len", "max", "min", "range", "list", "float", "int", "abs", "round", "type", "zip")
+        name
+        for name in ("sum", "len", "max", "min", "range", "list", "float", "int", "abs", "round", "type", "zip")
         if name in names and names[name] is not getattr(builtins, name)
     ]
     if lost:
@@ -504,4 +516,3 @@ def _side_notes(seen, cases):
     if warned and not all(case.passed for case in cases):
         notes.append(f"While it ran, there was a warning: {quote(warned)}.")
     return notes
-

@@ -146,9 +146,7 @@ def report_html(report):
     cell = 'style="text-align:left;padding:.15em .8em .15em 0"'
     rows = []
     for section, group in report.sections.items():
-        rows.append(
-            f'<tr><th scope="rowgroup" colspan="3" {cell}>{_html.escape(section)}: {_points(group)}</th></tr>'
-        )
+        rows.append(f'<tr><th scope="rowgroup" colspan="3" {cell}>{_html.escape(section)}: {_points(group)}</th></tr>')
         rows += [
             f"<tr><td {cell}>{_html.escape(line.title)}</td><td {cell}>{line.score:g} of {line.max_score:g}</td>"
             f"<td {cell}>{_MARK[line.state]} {line.state}</td></tr>"

@@ -203,13 +203,14 @@ class _Short(io.TextIOBase):
 @contextlib.contextmanager
 def _same_chance():
     """Random numbers that repeat inside, and go on outside as if nothing had been drawn."""
-    numpy_state, python_state = np.random.get_state(), random.getstate()
-    np.random.seed(20150211)
+    # The global generators are the ones that a learner's code may draw from.
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    np.random.seed(20150211)  # noqa: NPY002
     random.seed(20150211)
     try:
         yield
     finally:
-        np.random.set_state(numpy_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
         random.setstate(python_state)
 
 
@@ -220,8 +221,11 @@ def run(function, *, seconds=None, limit_memory=True):
         warnings.simplefilter("always")
         try:
             with (
-                _same_chance(), np.errstate(all="warn"), _no_exit(),
-                contextlib.redirect_stdout(out), contextlib.redirect_stderr(out),
+                _same_chance(),
+                np.errstate(all="warn"),
+                _no_exit(),
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(out),
                 _memory_limit() if limit_memory else contextlib.nullcontext(),
                 _time_limit(SECONDS if seconds is None else seconds),
             ):
@@ -250,7 +254,8 @@ def _in_words(error, seconds):
         return "Your function calls itself without an end (`RecursionError`)" + _where(error) + "."
     if isinstance(error, MemoryError):
         return (
-            "Your code asked for more memory than there is (`MemoryError`)" + _where(error)
+            "Your code asked for more memory than there is (`MemoryError`)"
+            + _where(error)
             + ". The result is never larger than the arguments."
         )
     try:
@@ -267,8 +272,10 @@ def _where(error):
     step = error.__traceback__
     while step is not None:
         name = step.tb_frame.f_code.co_filename
-        if not any(part in name for part in ("site-packages", "dist-packages", "<__array_function__")) and \
-                step.tb_frame.f_globals.get("__name__", "").split(".")[0] not in _NOT_THEIRS:
+        if (
+            not any(part in name for part in ("site-packages", "dist-packages", "<__array_function__"))
+            and step.tb_frame.f_globals.get("__name__", "").split(".")[0] not in _NOT_THEIRS
+        ):
             text = linecache.getline(name, step.tb_lineno).strip()
             line = (step.tb_lineno, text)
         step = step.tb_next

@@ -1,5 +1,7 @@
 """The lesson's own questions: Exercises 1 and 2 and the Quick quiz, with a reason for every option."""
 
+from typing import ClassVar
+
 from helpers.grading.question import Choice, ChoiceQuestion
 
 
@@ -15,25 +17,34 @@ class Exercise1(ChoiceQuestion):
         "Neither is about test data.",
     )
     try_first = "Say in one sentence what goes wrong in a deep network without BatchNorm: in training, or on new data?"
-    options = {
+    options: ClassVar[dict[str, Choice]] = {
         "a": Choice(
-            "Overfitting: it keeps the network from memorising the training data", False, False,
+            "Overfitting: it keeps the network from memorising the training data",
+            False,
+            False,
             "that is not what it is for. The noise of small batches regularises a little, and on small or noisy data "
             "the effect can be nothing or worse than nothing. Notebook 06 measures it.",
         ),
         "b": Choice(
-            "Internal covariate shift: later layers get inputs whose distribution keeps changing", True, True,
-            "this is the lesson's answer, and the reason for which BatchNorm was invented in 2015. Whether it is also why "
+            "Internal covariate shift: later layers get inputs whose distribution keeps changing",
+            True,
+            True,
+            "this is the lesson's answer, and the reason for which BatchNorm was invented in 2015. Whether it "
+            "is also why "
             "BatchNorm works is contested: networks with more shift, made on purpose, still train fast. "
             "What everyone finds is that training gets easier and more stable (option c).",
         ),
         "c": Choice(
-            "Difficult optimisation: training that is slow, unstable and only works with small learning rates", True, True,
+            "Difficult optimisation: training that is slow, unstable and only works with small learning rates",
+            True,
+            True,
             "this is what experiments support best: faster and more stable training, and higher learning rates. "
             "The lesson names the cause it was meant to cure, internal covariate shift (option b).",
         ),
         "d": Choice(
-            "Too many parameters: it makes the network smaller", False, False,
+            "Too many parameters: it makes the network smaller",
+            False,
+            False,
             "BatchNorm adds parameters: a gamma and a beta for each feature, and two moving averages.",
         ),
     }
@@ -50,25 +61,34 @@ class Exercise2(ChoiceQuestion):
         "Notebook 04 compares both orders. Did the order decide everything, nothing, or did it depend?",
     )
     try_first = "Look at the interval in notebook 04 for after − before: is 0 inside it for every activation?"
-    options = {
+    options: ClassVar[dict[str, Choice]] = {
         "a": Choice(
-            "After: the activation's output is what the next layer sees", False, False,
-            "the original advice and the convention are the other way round. Your reason is a fair one, though: some large "
+            "After: the activation's output is what the next layer sees",
+            False,
+            False,
+            "the original advice and the convention are the other way round. Your reason is a fair one, "
+            "though: some large "
             "networks did slightly better with it after. Test it, as notebook 04 does.",
         ),
         "b": Choice(
-            "Before, always: after the activation a network can not train well", True, False,
+            "Before, always: after the activation a network can not train well",
+            True,
+            False,
             "before is the lesson's answer. But “can not train well” says too much: in many networks both orders train "
             "equally well, and some prefer after. Notebook 04 shows where the order decides.",
         ),
         "c": Choice(
-            "It makes no difference, ever", False, False,
-            "in many networks the difference is small, but not in all: with very high learning rates or extreme weights one "
+            "It makes no difference, ever",
+            False,
+            False,
+            "in many networks the difference is small, but not in all: with very high learning rates or "
+            "extreme weights one "
             "order trains and the other fails. Notebook 04 shows both cases.",
         ),
         "d": Choice(
             "Before, after the linear step: the original advice and the convention, worth testing in your own network",
-            True, True,
+            True,
+            True,
             "before the activation is what the lesson and the paper of 2015 advise. How much it matters depends on "
             "activation, learning rate and initialisation.",
         ),
@@ -86,25 +106,36 @@ class Quiz1(ChoiceQuestion):
         "With gamma = the standard deviation and beta = the mean you get the input back.",
     )
     try_first = "In notebook 02, find the cell in which gamma and beta give the input back."
-    options = {
+    options: ClassVar[dict[str, Choice]] = {
         "a": Choice(
-            "No: gamma and beta can scale and shift the values back, so the network represents what it did before", True, True,
+            "No: gamma and beta can scale and shift the values back, so the network represents what it did before",
+            True,
+            True,
             "with gamma = the standard deviation and beta = the mean the layer gives its input back. At inference "
             "BatchNorm is a fixed scale and shift, which the plain network could represent as well.",
         ),
         "b": Choice(
-            "Yes: every feature is forced to mean 0 and standard deviation 1", False, False,
-            "x_hat has mean 0 and standard deviation 1, the output has not: `gamma * x_hat + beta` can have any mean and any "
+            "Yes: every feature is forced to mean 0 and standard deviation 1",
+            False,
+            False,
+            "x_hat has mean 0 and standard deviation 1, the output has not: `gamma * x_hat + beta` can have "
+            "any mean and any "
             "standard deviation, and both are learned.",
         ),
         "c": Choice(
-            "No: BatchNorm does nothing at inference", True, False,
-            "“no” is right, the reason is not: at inference BatchNorm is a fixed scale and shift made from its moving averages. "
+            "No: BatchNorm does nothing at inference",
+            True,
+            False,
+            "“no” is right, the reason is not: at inference BatchNorm is a fixed scale and shift made from "
+            "its moving averages. "
             "Flexibility stays because gamma and beta can undo the normalisation.",
         ),
         "d": Choice(
-            "Yes: it makes the activations Gaussian", False, False,
-            "it does not. It sets mean and variance of each feature, and the shape of the distribution stays as it was. "
+            "Yes: it makes the activations Gaussian",
+            False,
+            False,
+            "it does not. It sets mean and variance of each feature, and the shape of the distribution stays "
+            "as it was. "
             "Gamma and beta keep the flexibility.",
         ),
     }
@@ -121,24 +152,34 @@ class Quiz2(ChoiceQuestion):
         "Compare BatchNorm alone with Dropout alone on noisy labels in notebook 06.",
     )
     try_first = "In notebook 06, which of the four networks does best on noisy labels?"
-    options = {
+    options: ClassVar[dict[str, Choice]] = {
         "a": Choice(
-            "Yes: it regularises just as well", False, False,
+            "Yes: it regularises just as well",
+            False,
+            False,
             "its batch noise regularises a little, Dropout does so by design. With noisy labels Dropout does far more: "
             "notebook 06 measures both.",
         ),
         "b": Choice(
-            "No: a network with BatchNorm always needs Dropout too", False, False,
-            "many strong networks use BatchNorm alone. It may let you reduce or remove Dropout, so it is a thing to test.",
+            "No: a network with BatchNorm always needs Dropout too",
+            False,
+            False,
+            "many strong networks use BatchNorm alone. It may let you reduce or remove Dropout, so it is a "
+            "thing to test.",
         ),
         "c": Choice(
-            "It may let you reduce or remove Dropout, but the two are not equivalent", True, True,
+            "It may let you reduce or remove Dropout, but the two are not equivalent",
+            True,
+            True,
             "they solve different problems. Test how much Dropout still helps, and do not put it directly before "
             "BatchNorm: there it makes the statistics of training and inference disagree.",
         ),
         "d": Choice(
-            "No, not in general: the two have nothing to do with each other", True, False,
-            "not in general, yes. But they do touch: a strong BatchNorm may let you use less Dropout, and Dropout directly "
+            "No, not in general: the two have nothing to do with each other",
+            True,
+            False,
+            "not in general, yes. But they do touch: a strong BatchNorm may let you use less Dropout, and "
+            "Dropout directly "
             "before BatchNorm makes training and inference disagree.",
         ),
     }
