@@ -226,11 +226,10 @@ print("measured:", "same shape" if same_shape else "the shape changed")
 
 # %%
 for factor, shift in ((1, 0), (10, 0), (1000, -500)):
-    grown = factor * batch[:, 1:] + shift
+    grown = factor * batch[:, 1:7] + shift  # the six features that really vary
     grown_normalized = (grown - grown.mean(axis=0)) / np.sqrt(grown.var(axis=0) + epsilon)
-    difference = abs(grown_normalized - normalized[:, 1:])[:, :-1].max()
-    print(f"largest input {abs(grown).max():7.0f}   largest output {abs(grown_normalized).max():.1f}   "
-          f"differs from the first by less than {0.001 if difference < 0.001 else difference}")
+    print(f"largest input {abs(grown).max():7.0f}   largest output {abs(grown_normalized).max():.2f}   "
+          f"largest difference from `normalized` {abs(grown_normalized - normalized[:, 1:7]).max():.3f}")
 
 # %% [markdown]
 # ## Step 4: gamma and beta
@@ -303,7 +302,7 @@ print(f"alone:                 {result[0, 3]:+.3f}")
 
 # %% [markdown]
 # The answer depends on the neighbours, and a batch of one is always 0: it is its own mean. In training this noise is
-# accepted, and may even help. In a prediction it is not.
+# accepted, and may even help ([06](06_batchnorm_vs_dropout.ipynb) measures how much). In a prediction it is not.
 #
 # > **The lesson:** During training, BatchNorm computes statistics from each mini-batch.
 # > During inference, it uses moving averages learned during training.
@@ -383,7 +382,7 @@ print("✓ checkpoint 5: three channels, three means (over axis 0 alone it would
 # %% [markdown]
 # ## The whole layer
 #
-# Five steps, one class. `training=True` uses the batch and updates the moving statistics. Otherwise the layer uses the
+# Five steps, one class: Algorithm 1 of Ioffe & Szegedy (2015, arXiv:1502.03167). `training=True` uses the batch and updates the moving statistics. Otherwise the layer uses the
 # moving statistics and changes nothing. Every line is one that you have just run.
 
 # %%
@@ -444,6 +443,10 @@ assert np.allclose(yours(batch)[:1], yours(batch[:1])), "a prediction must not d
 print("✓ checkpoint 6: your NumPy layer agrees with the reference, for rank 2 and rank 4")
 
 # %% [markdown]
+# **Break it on purpose.** Put epsilon outside the root, or swap `momentum` and `1 - momentum`, or average over axis 0
+# only. Run the class and the two cells after it again: which line notices, and which does not? Then mend it.
+
+# %% [markdown]
 # ## Backwards, step by step
 #
 # To train the layers *below*, the gradient must get through Batch Normalization: given dy, how the loss changes with
@@ -482,25 +485,28 @@ dgamma = (dy * x_hat).sum(axis=0)
 dx_hat = dy * gamma
 
 # %% [markdown]
-# **Back through x̂ = centred · inv_std.** A product: each factor gets the gradient times the other one.
+# **Back through x̂ = centred · inv_std.** A product: each factor gets the gradient times the other one. (One inv_std
+# serves all rows, so again a sum.)
 
 # %%
-dcentred = dx_hat * inv_std  # the direct path
+dcentred_direct = dx_hat * inv_std  # the first path
 dinv_std = (dx_hat * centred).sum(axis=0)
 
 # %% [markdown]
 # **Back through inv_std = (variance + epsilon)^(−1/2) and variance = mean of centred².** This is the path by which each
-# x changes the *spread* of its column, and with it every other output.
+# x changes the *spread* of its column, and with it every other output. The derivatives are those from school:
+# (v)^(−1/2) has −½ · v^(−3/2), and c² has 2c; the mean brings a 1/N.
 
 # %%
 dvariance = dinv_std * -0.5 * inv_std**3
-dcentred = dcentred + dvariance * 2 * centred / N
+dcentred_through_spread = dvariance * 2 * centred / N  # the third path
+dcentred = dcentred_direct + dcentred_through_spread
 
 # %% [markdown]
-# **Back through centred = x − mean.** The last path: each x pulls the mean, and the mean is subtracted from every row.
+# **Back through centred = x − mean.** The path that is left: each x pulls the mean, and the mean is subtracted from every row.
 
 # %%
-dmean = -dcentred.sum(axis=0)
+dmean = -dcentred.sum(axis=0)  # the second path
 dx = dcentred + dmean / N
 
 # %% [markdown]
@@ -508,7 +514,8 @@ dx = dcentred + dmean / N
 #
 # $$dx = \frac{\gamma}{\sqrt{\text{variance} + \epsilon}}\left(dy - \frac{\text{dbeta}}{N} - \hat{x}\,\frac{\text{dgamma}}{N}\right)$$
 #
-# (The mean of centred is 0, which removes the variance term from dmean; inv_std³ · centred is inv_std² · x̂.)
+# (The mean of centred is 0, so the spread contributes nothing to dmean; and inv_std · centred is x̂. The paper has the
+# named steps as six equations in its section 3.)
 
 # %% tags=["nbval-ignore-output"]
 dx_short = gamma * inv_std * (dy - dbeta / N - x_hat * dgamma / N)
@@ -539,8 +546,9 @@ after = dx[:, feature] / (gamma * inv_std)[feature]
 
 figure, axes = new_figure(1, 2, width=10, height=3.6, sharey=True)
 axes[0].plot(x_hat[:, feature], dy[:, feature], MARKERS[0], color=COLORS[0], label="dy: what arrives")
-axes[0].plot(x_hat[:, feature], line, color=COLORS[1], ls=LINESTYLES[1],
-             lw=2, label=f"best straight line, slope {fit[0]:+.2f}")
+ends = x_hat[[x_hat[:, feature].argmin(), x_hat[:, feature].argmax()], feature]
+axes[0].plot(ends, np.polyval(fit, ends), color=COLORS[1], ls=LINESTYLES[1], lw=2,
+             label=f"best straight line, slope {fit[0]:+.2f}")
 axes[0].vlines(x_hat[:, feature], line, dy[:, feature], color=COLORS[0], lw=0.8, alpha=0.6)
 axes[1].plot(x_hat[:, feature], after, MARKERS[1], color=COLORS[2], label="dx · σ / γ: what is passed on")
 axes[1].axhline(0, color=COLORS[1], ls=LINESTYLES[1], lw=2, label="its best straight line: zero")
@@ -699,7 +707,9 @@ class MyBatchNormalization(keras.layers.Layer):
 
 # %% [markdown]
 # Four vectors per layer. Two are *trained* by the optimizer, two are only *tracked*. (The lesson says "moving averages
-# learned during training". No gradient ever touches them: they are measured.)
+# learned during training". No gradient ever touches them: they are measured.) One thing Keras' own layer does besides:
+# frozen by `trainable = False` it uses its moving statistics even in training. More on that in
+# [05](05_training_and_inference.ipynb).
 
 # %%
 layer = MyBatchNormalization()
@@ -773,7 +783,7 @@ def train_with(normalization, epochs=3):
     keras.utils.set_random_seed(7)
     model = keras.Sequential([
         keras.Input((64,)),
-        keras.layers.Dense(64, use_bias=False),
+        keras.layers.Dense(64, use_bias=False),  # a bias would be subtracted again with the mean
         normalization(),
         keras.layers.Activation("relu"),
         keras.layers.Dense(10),
@@ -801,7 +811,7 @@ print("✓ checkpoint 11: a network learns the same with your layer as with Kera
 # numbers. (Frankle, Schwab & Morcos asked this in 2021, arXiv:2003.00152. Training only gamma and beta, a deep ResNet
 # reached 82 % on CIFAR-10.)
 #
-# A single run would prove nothing, so we train each network from eight seeds, at four learning rates.
+# A single run would prove nothing, so we train each network from eight seeds, at five learning rates.
 # `sweep` trains all seeds at once; [03](03_keras_sequential.ipynb) says more about it.
 
 # %%
@@ -828,45 +838,46 @@ my_prediction = None  # your guess: test accuracy in per cent with only gamma an
 # %% tags=["nbval-ignore-output"]
 from helpers.training import sweep
 
-learning_rates = [0.003, 0.01, 0.03, 0.1]
+learning_rates = [0.003, 0.01, 0.03, 0.1, 0.3]
 grid = {"trained": trained_parts, "learning_rate": learning_rates}
 results = sweep(grid, network, digits, seeds=8, steps=300, optimizer="adam", evaluate_every=300)
 
 # %% tags=["nbval-ignore-output"]
-from scipy import stats
+from helpers.statistics import mean_interval, paired_difference
 
 
-def mean_and_interval(values):
-    """The mean and half the width of its 95 % interval, by Student's t distribution: honest for eight values."""
-    return values.mean(), stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-
-
-test, train = {}, {}
-for trained in trained_parts:
+def at_the_end(trained, scores):
+    """The last evaluation of a score: (learning rates, seeds)."""
     runs = [results[{"trained": trained, "learning_rate": rate}] for rate in learning_rates]
-    test[trained] = 100 * np.array([run.moving.test_accuracy[:, -1] for run in runs])  # (learning rates, seeds)
-    train[trained] = 100 * np.array([run.moving.train_accuracy[:, -1] for run in runs])
-# Each network at the learning rate that fits its *training* images best; the test images have no say in the choice.
-best = {trained: test[trained][train[trained].mean(axis=1).argmax()] for trained in trained_parts}
-summary = {trained: mean_and_interval(best[trained]) for trained in trained_parts}
+    return np.array([getattr(run.moving, scores)[:, -1] for run in runs])
 
+
+best = {}
 figure, axis = new_figure(height=3.8)
 for i, trained in enumerate(trained_parts):
-    means, widths = np.transpose([mean_and_interval(values) for values in test[trained]])
-    axis.plot(learning_rates, means, MARKERS[i], ls=LINESTYLES[i], color=COLORS[i], label=f"only {trained} trained")
-    axis.fill_between(learning_rates, means - widths, means + widths, color=COLORS[i], alpha=0.2, lw=0)
+    test = at_the_end(trained, "test_accuracy")
+    # The learning rate that fits the *training* images best; the test images have no say in the choice.
+    best[trained] = test[at_the_end(trained, "train_accuracy").mean(axis=1).argmax()]
+    intervals = [mean_interval(values) for values in test]
+    axis.plot(learning_rates, [100 * interval.mean for interval in intervals], MARKERS[i], ls=LINESTYLES[i],
+              color=COLORS[i], label=f"only {trained} trained")
+    axis.fill_between(learning_rates, [100 * interval.low for interval in intervals],
+                      [100 * interval.high for interval in intervals], color=COLORS[i], alpha=0.2, lw=0)
 axis.set(xscale="log", xlabel="learning rate (Adam)", ylabel="test accuracy (%)")
+axis.set_xticks(learning_rates, [str(rate) for rate in learning_rates])
+axis.minorticks_off()
 axis.legend()
-Plot(figure, "Mean of 8 seeds and its 95 % interval. At its own best learning rate: "
-             + ", ".join(f"only {trained} {mean:.1f} % ± {width:.1f}" for trained, (mean, width) in summary.items())
-             + ". Guessing would give 10 %.")
+Plot(figure, "Means over the seeds and their 95 % intervals. Each at the learning rate that fits its training images "
+             f"best: only gamma and beta {mean_interval(best['gamma and beta'])}, only the last layer "
+             f"{mean_interval(best['last layer'])}. Guessing would give 10 %.")
 
 # %%
-difference, width = mean_and_interval(best["gamma and beta"] - best["last layer"])  # seed by seed
+difference = paired_difference(best["gamma and beta"], best["last layer"])  # seed by seed
 print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
-assert difference > width > 0, f"no clear difference here: {difference:.1f} ± {width:.1f} points"
-assert summary["gamma and beta"][0] > 80, "gamma and beta alone did not learn the digits"
-print("measured: gamma and beta alone learn the digits, and do so better than the last layer alone.")
+assert mean_interval(best["gamma and beta"]).low > 0.8, "gamma and beta alone did not learn the digits"
+better = difference.low > 0
+print("measured: gamma and beta alone learn the digits,",
+      "and do so better than the last layer alone." if better else "but not better than the last layer alone.")
 
 # %% [markdown]
 # A random layer with gamma and beta is not so random any more: they choose which of the random features to turn up,
@@ -881,7 +892,7 @@ print("measured: gamma and beta alone learn the digits, and do so better than th
 evidence = {
     "the formula is what Keras computes, forwards and backwards": all(parity),
     "gamma = sigma and beta = mu give the input back": np.allclose(given_back, batch, atol=1e-12),
-    "gamma and beta alone can train a random network": bool(difference > width),
+    "training gamma and beta alone beats training the last layer alone": better,
 }
 for statement, holds in evidence.items():
     print("yes" if holds else "NO ", "·", statement)
