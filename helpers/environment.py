@@ -21,9 +21,10 @@ def quiet_tensorflow():
     the descriptor is silenced around these two moments and only there. Messages of errors and warnings in Python are
     not touched. Calling it again costs nothing.
 
-    Raises RuntimeError where Keras was set to another backend than TensorFlow.
+    Raises RuntimeError where Keras already runs on another backend than TensorFlow.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # too late where Keras is imported already; then the check below speaks
     with _silent_file_descriptor(2):
         import tensorflow as tf
 
@@ -37,7 +38,7 @@ def quiet_tensorflow():
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
             f"The course needs Keras on TensorFlow, received the backend {keras.backend.backend()!r}. "
-            "Remove the environment variable KERAS_BACKEND and restart the kernel."
+            "Restart the kernel and run the notebook from its first cell."
         )
 
 

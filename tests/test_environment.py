@@ -1,0 +1,178 @@
+"""Light imports, quiet TensorFlow, clear words on versions, and an environment that sets itself up."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers import environment
+from tools import make_venv
+
+ROOT = Path(__file__).parent.parent
+
+
+def run_python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120)
+
+
+@pytest.mark.parametrize("module", ["helpers", "helpers.data", "helpers.statistics", "helpers.batchnorm"])
+def test_light_modules_load_neither_tensorflow_nor_matplotlib(module):
+    code = f"import sys, {module}; print([m for m in ('tensorflow', 'keras', 'matplotlib') if m in sys.modules])"
+    result = run_python(code)
+    assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_data_is_imported_within_two_seconds():
+    code = "import time; t = time.perf_counter(); import helpers.data; print(time.perf_counter() - t)"
+    assert float(run_python(code).stdout) < 2
+
+
+def test_tensorflow_starts_without_a_word():
+    code = (
+        "from helpers import environment; environment.quiet_tensorflow(); environment.quiet_tensorflow();"
+        "import tensorflow as tf; tf.matmul(tf.zeros((2, 2)), tf.zeros((2, 2)))"
+    )
+    result = run_python(code)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_errors_are_still_heard_after_the_silence():
+    code = "from helpers import environment; environment.quiet_tensorflow(); import os; os.write(2, b'heard')"
+    assert run_python(code).stderr == "heard"
+
+
+def test_a_backend_set_for_other_work_does_not_matter():
+    code = (
+        "import os; os.environ['KERAS_BACKEND'] = 'jax'\n"
+        "from helpers import environment; environment.quiet_tensorflow()\n"
+        "import keras; print(keras.config.backend())"
+    )
+    assert run_python(code).stdout.strip() == "tensorflow"
+
+
+def test_keras_already_on_another_backend_is_named(monkeypatch):
+    import keras
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(RuntimeError, match="received the backend 'jax'"):
+        environment.quiet_tensorflow()
+
+
+def test_versions_are_one_line():
+    line = environment.versions()
+    assert "\n" not in line
+    assert all(name in line for name in ("Python", "TensorFlow", "Keras", "NumPy"))
+    assert "missing" not in line
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "works"),
+    [
+        ("Python", "3.11.4", False),
+        ("Python", "3.11.5", True),
+        ("Python", "3.13.9", True),
+        ("Python", "3.14.0", False),
+        ("TensorFlow", "2.18.1", False),
+        ("TensorFlow", "2.19.0", True),
+        ("TensorFlow", "2.21.0rc1", True),
+        ("TensorFlow", "2.22.0", False),
+        ("TensorFlow", "missing", False),
+        ("Keras", "3.9.2", False),
+        ("Keras", "3.10.0", True),
+        ("Keras", "3.15.1", True),
+        ("Keras", "4.0", False),
+    ],
+)
+def test_supported_versions(name, number, works):
+    if works:
+        environment.check_versions({name: number})
+    else:
+        with pytest.raises(RuntimeError, match=f"{name} .*found: {number}"):
+            environment.check_versions({name: number})
+
+
+def test_the_installed_versions_are_supported():
+    environment.check_versions()
+
+
+@pytest.mark.parametrize(
+    ("version", "has_venv", "says"),
+    [
+        ((3, 10, 14), True, "too old"),
+        ((3, 11, 4), True, "too old"),
+        ((2, 7, 18), True, "too old"),
+        ((3, 14, 0), True, "too new"),
+        ((3, 12, 0), False, "no venv module"),
+    ],
+)
+def test_unfit_pythons_get_one_clear_line(version, has_venv, says):
+    line = make_venv.problem(version, has_venv)
+    assert says in line
+    assert "3.11.5 to 3.13" in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("version", [(3, 11, 5), (3, 12, 0), (3, 13, 9)])
+def test_fit_pythons_pass(version):
+    assert make_venv.problem(version, True) is None
+
+
+def test_no_fitting_python_says_so_and_makes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(make_venv, "OLDEST", (3, 99, 0))
+    monkeypatch.setattr(make_venv, "fitting_python", lambda candidates: None)
+    assert make_venv.main([str(tmp_path / "venv"), "requirements.lock.txt"]) == 1
+    assert capsys.readouterr().out.count("\n") == 1
+    assert not (tmp_path / "venv").exists()
+
+
+def test_a_fitting_python_is_found_among_others():
+    assert make_venv.fitting_python(["no-such-python", sys.executable]) == sys.executable
+    assert make_venv.fitting_python(["no-such-python"]) is None
+
+
+def test_a_second_make_installs_nothing():
+    # -n prints what would run. The stamps are newer than the locks once the environment stands.
+    for target in ("lab", "test"):
+        would_run = subprocess.run(["make", "-n", target], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+        assert "make_venv" not in would_run, would_run
+
+
+def test_every_make_target_of_the_texts_exists():
+    import re
+
+    makefile = (ROOT / "Makefile").read_text()
+    for text in ("README.md", "CONTRIBUTING.md"):
+        commands = re.findall(r"(?:`|^ {4})make ([a-z-]+)", (ROOT / text).read_text(), flags=re.M)
+        assert commands
+        for target in commands:
+            assert re.search(rf"^{target}:", makefile, flags=re.M), f"{text}: make {target}"
+
+
+def test_every_file_the_readme_names_exists():
+    import re
+
+    for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text()):
+        assert (ROOT / link).exists(), link
+    for command_file in ("requirements.lock.txt", "environment.yml", "notebooks/00_start_here.ipynb"):
+        assert command_file in (ROOT / "README.md").read_text()
+        assert (ROOT / command_file).is_file()
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock.txt", "requirements-dev.lock.txt"])
+def test_locks_have_hashes_and_no_addresses(lock):
+    text = (ROOT / lock).read_text()
+    assert "://" not in text
+    requirements = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
+    assert all("==" in line for line in requirements)
+    assert text.count("    --hash=sha256:") >= len(requirements)
+
+
+def test_a_learner_installs_no_test_tool():
+    text = (ROOT / "requirements.lock.txt").read_text()
+    assert "\npytest==" not in text
+    assert "\nnbval==" not in text
+    dev = (ROOT / "requirements-dev.lock.txt").read_text()
+    for line in text.splitlines():
+        if "==" in line:
+            assert line in dev, f"{line} is not in the development lock"

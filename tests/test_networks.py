@@ -1,0 +1,81 @@
+"""The experiments' networks: what stands where, and what is refused."""
+
+import numpy as np
+import pytest
+
+from helpers import environment
+
+environment.quiet_tensorflow()
+
+import keras  # noqa: E402
+
+from helpers.networks import mlp  # noqa: E402
+
+
+def kinds(model):
+    short = {"BatchNormalization": "BN", "LayerNormalization": "LN", "Activation": "A", "Dense": "D", "Dropout": "drop"}
+    return " ".join(short[type(layer).__name__] for layer in model.layers)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"normalization": "none"}, "D A D A D"),
+        ({"normalization": "before"}, "D BN A D BN A D"),
+        ({"normalization": "after"}, "D A BN D A BN D"),
+        ({"normalization": "both"}, "D BN A BN D BN A BN D"),
+        ({"normalization": "some"}, "D BN A D A D"),
+        ({"normalization": "layer"}, "D LN A D LN A D"),
+        ({"dropout": 0.5}, "D BN A drop D BN A drop D"),
+        ({"dropout": 0.5, "dropout_position": "before_normalization"}, "D drop BN A D drop BN A D"),
+        (
+            {"dropout": 0.5, "dropout_position": "before_normalization", "normalization": "after"},
+            "D A drop BN D A drop BN D",
+        ),
+        ({"dropout": 0.5, "dropout_position": "last_layer"}, "D BN A D BN A drop D"),
+        ({"dropout": 0.5, "normalization": "none"}, "D A drop D A drop D"),
+    ],
+)
+def test_order_of_layers(arguments, expected):
+    assert kinds(mlp(depth=2, width=5, **arguments)) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "use_bias"),
+    [
+        ({"normalization": "none"}, [True, True]),
+        ({"normalization": "before"}, [False, False]),
+        ({"normalization": "both"}, [False, False]),
+        ({"normalization": "after"}, [True, True]),
+        ({"normalization": "some"}, [False, True]),
+        ({"normalization": "layer"}, [True, True]),
+        ({"normalization": "before", "dropout": 0.5, "dropout_position": "before_normalization"}, [True, True]),
+    ],
+)
+def test_bias_only_where_batchnorm_does_not_remove_it(arguments, use_bias):
+    dense = [layer for layer in mlp(depth=2, width=5, **arguments).layers if isinstance(layer, keras.layers.Dense)]
+    assert [layer.use_bias for layer in dense] == [*use_bias, True]
+
+
+def test_is_a_plain_sequential_with_the_asked_sizes():
+    model = mlp(features=7, outputs=3, depth=4, width=11, momentum=0.9, activation="tanh")
+    assert type(model) is keras.Sequential
+    assert model.predict(np.zeros((2, 7)), verbose=0).shape == (2, 3)
+    assert model.get_layer("batchnorm_4").momentum == 0.9
+    assert model.get_layer("activation_1").activation is keras.activations.tanh
+    assert model.get_layer("dense_2").kernel.shape == (11, 11)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"normalization": "batch"}, "normalization must be one of none, before"),
+        ({"dropout_position": "first"}, "dropout_position must be one of"),
+        ({"dropout": 1.0}, "received 1.0"),
+        ({"dropout": -0.1}, "received -0.1"),
+        ({"depth": 0}, "depth=0"),
+    ],
+)
+def test_what_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        mlp(**arguments)

@@ -1,0 +1,81 @@
+"""The stored notebooks: equal to their sources, executed in order, clean, small, and mostly compared by nbval."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tools import build_notebooks
+
+NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def path(request):
+    return request.param
+
+
+@pytest.fixture
+def notebook(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_every_source_has_its_notebook_and_no_other_is_there():
+    assert [path.stem for path in NOTEBOOKS] == build_notebooks.source_names()
+
+
+def test_equal_to_its_source(path, notebook):
+    built = build_notebooks.build(path.stem)
+    as_text = lambda nb: [(cell.id, cell.cell_type, cell.source, dict(cell.metadata)) for cell in nb.cells]  # noqa: E731
+    assert as_text(notebook) == as_text(built), f"run: make notebooks NAMES={path.stem}"
+
+
+def test_building_twice_gives_the_same_ids(path):
+    ids = [cell.id for cell in build_notebooks.build(path.stem).cells]
+    assert ids == [cell.id for cell in build_notebooks.build(path.stem).cells]
+    assert len(set(ids)) == len(ids)
+
+
+def test_an_unknown_name_lists_what_exists():
+    with pytest.raises(FileNotFoundError, match="00_start_here"):
+        build_notebooks.build("99_nothing")
+
+
+def test_executed_in_order(notebook):
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def test_no_error_and_nothing_on_stderr(notebook):
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.source
+            assert output.get("name") != "stderr", f"{cell.source}\n{output.text}"
+
+
+def test_holds_no_widget_no_time_and_no_machine(path, notebook):
+    text = path.read_text()
+    assert build_notebooks.WIDGET not in text
+    assert "widget-state" not in text
+    assert "iopub." not in text
+    assert str(Path.home()) not in text
+    assert notebook.metadata.language_info == {"name": "python"}
+
+
+def test_small_enough(path):
+    assert path.stat().st_size < 2e6
+
+
+def test_most_cells_are_compared(notebook):
+    cells = code_cells(notebook)
+    ignored = [cell for cell in cells if "nbval-ignore-output" in cell.metadata.get("tags", [])]
+    assert len(ignored) <= 0.4 * len(cells)
+
+
+def test_no_cell_is_skipped_or_expected_to_fail(notebook):
+    allowed = {"nbval-ignore-output", "setup"}
+    assert {tag for cell in notebook.cells for tag in cell.metadata.get("tags", [])} <= allowed
