@@ -1,0 +1,227 @@
+"""The claims' rules give different verdicts for different evidence, and refuse evidence that is none."""
+
+import json
+
+import pytest
+
+from helpers import claims
+from helpers.statistics import Interval
+
+
+def interval(mean, unit, half_width=0.0, count=8):
+    return Interval(mean, mean - half_width, mean + half_width, count, unit)
+
+
+def evidence(name, **answers):
+    """Made-up evidence that gives each measure the wanted answer: True, False or None (undecided)."""
+    made = {}
+    for key, measure in claims.CLAIMS[name].measures.items():
+        inside = measure.above + 0.01 if measure.above > float("-inf") else measure.below - 1e-5
+        bound = measure.below if measure.below < float("inf") else measure.above
+        outside = bound + 0.01 if measure.below < float("inf") else bound - 0.01
+        mean, half_width = {True: (inside, 0.0), False: (outside, 0.0), None: (bound, 0.005)}[answers.get(key, True)]
+        made[key] = interval(mean, measure.unit, half_width)
+    return made
+
+
+@pytest.mark.parametrize("answer", [True, False, None])
+@pytest.mark.parametrize("name", claims.CLAIMS)
+def test_made_up_evidence_gives_the_answers_it_was_made_for(name, answer):
+    measures = claims.CLAIMS[name].measures
+    made = evidence(name, **dict.fromkeys(measures, answer))
+    assert {key: measures[key].answer(made[key]) for key in measures} == dict.fromkeys(measures, answer)
+
+
+S, C, N, X = claims.VERDICTS
+ORDERS = ("order_relu", "order_tanh", "order_sigmoid")
+NO_ORDER = dict.fromkeys(ORDERS, False)
+CELLS = tuple(claims.CLAIMS["C5"].measures)
+
+
+@pytest.mark.parametrize(
+    ("name", "answers", "expected"),
+    [
+        ("C1", {}, X),
+        ("C1", {"noisy_gain": False}, S),
+        ("C1", {"noisy_gain": None}, C),
+        ("C1", {"noisy_drift_ratio": None}, C),
+        ("C1", {"drift_ratio": False}, N),
+        ("C1", {"gain": None}, N),
+        ("C1", {"plain_drift": False}, N),
+        ("C2", {}, S),
+        ("C2", {"gamma_beta_gain": None}, C),
+        ("C2", {"gamma_beta_gain": False}, C),
+        ("C2", {"formula_error": False}, N),
+        ("C2", {"identity_error": False}, N),
+        ("C3", {}, S),
+        ("C3", {"order_sigmoid": None, "edge_after": False}, C),
+        ("C3", {**NO_ORDER, "edge_after": None}, C),
+        ("C3", {**NO_ORDER}, X),
+        ("C3", {**NO_ORDER, "edge_before": False}, N),
+        ("C3", {**NO_ORDER, "edge_before": None}, N),
+        ("C4", {"shallow_gain": False}, S),
+        ("C4", {}, C),
+        ("C4", {"shallow_gain": None}, C),
+        ("C4", {"shallow_gain": False, "faster_gain": False}, C),
+        ("C4", {"faster_gain": None, "high_rate_share": False, "deep_share_plain": False}, N),
+        ("C5", {}, S),
+        ("C5", {CELLS[1]: False}, S),
+        ("C5", {CELLS[1]: False, CELLS[2]: None}, C),
+        ("C5", dict.fromkeys(CELLS[1:], False), C),
+        ("C5", dict.fromkeys(CELLS, None), N),
+        ("C6", {}, S),
+        ("C6", {"noisy_removal_cost": False}, C),
+        ("C6", {"variance_shift": None}, C),
+        ("C6", {"clean_removal_cost": False}, N),
+        ("C6", {"early_gain": False}, N),
+        ("C6", {"noisy_label_gain": None}, N),
+        ("C7", {}, S),
+        ("C7", {"cold_gap": False}, C),
+        ("C7", {"domain_gain": False, "cold_gap": None}, C),
+        ("C7", {"neighbour_changes": False}, N),
+        ("C7", {"batch_changes": False}, N),
+        ("C7", {"warm_gap": False}, N),
+        ("C8", {}, S),
+        ("C8", {"large_batch_loss": False}, C),
+        ("C8", {"layernorm_small_batch_loss": None}, C),
+        ("C8", {"small_batch_loss": False}, N),
+        ("C8", {"small_batch_loss": None}, N),
+    ],
+)
+def test_the_evidence_decides_the_verdict(name, answers, expected):
+    card = claims.verdict(name, evidence(name, **answers))
+    assert card.word == expected
+    assert card.reason.strip().endswith(".")
+
+
+def test_a_difference_beyond_zero_but_inside_the_margin_is_not_enough():
+    measure = claims.Measure("a difference", "points", above=0.05)
+    assert measure.answer(Interval(0.02, 0.01, 0.03, 8, "points")) is False
+    assert measure.answer(Interval(0.05, 0.01, 0.09, 8, "points")) is None
+    assert measure.answer(Interval(0.08, 0.06, 0.10, 8, "points")) is True
+
+
+def test_no_difference_must_be_shown_from_both_sides():
+    measure = claims.Measure("a difference", "points", above=-0.02, below=0.02)
+    assert measure.answer(Interval(0.0, -0.01, 0.01, 8, "points")) is True
+    assert measure.answer(Interval(0.0, -0.10, 0.10, 8, "points")) is None  # a wide interval shows nothing
+    assert measure.answer(Interval(-0.05, -0.06, -0.03, 8, "points")) is False
+    assert measure.needs == "above -2 points and below 2 points"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"order_relu": None}, "order_relu is missing"),
+        ({"order_relu": 0.01}, "must be an Interval.*received float: 0.01"),
+        ({"order_relu": interval(0.01, "%")}, "must have the unit 'points', received '%'"),
+        ({"order_relu": interval(0.01, "points", count=5)}, "at least 8 seeds; order_relu stands on 5"),
+        ({"order_relu": interval(float("nan"), "points")}, "must be finite"),
+        ({"order_gelu": interval(0.01, "points")}, "knows no measure 'order_gelu'; it needs order_relu"),
+    ],
+)
+def test_wrong_evidence_is_refused_in_words(change, message):
+    made = {**evidence("C3"), **change}
+    with pytest.raises(ValueError, match=message):
+        claims.verdict("C3", {key: value for key, value in made.items() if value is not None})
+
+
+def test_an_unknown_claim_is_refused():
+    with pytest.raises(ValueError, match=r"The claims are C1, C2.*received 'C9'"):
+        claims.verdict("C9", {})
+
+
+@pytest.mark.parametrize("name", claims.CLAIMS)
+def test_only_the_html_card_holds_measured_numbers(name):
+    made = evidence(name)
+    first = next(iter(made))
+    made[first] = Interval(0.98765, 0.98764, 0.98766, 8, made[first].unit)  # a number that stands nowhere else
+    card = claims.verdict(name, made)
+    assert str(made[first]) in card._repr_html_()
+    other = claims.verdict(name, evidence(name, **{first: claims.CLAIMS[name].measures[first].answer(made[first])}))
+    assert str(card) == repr(card) == str(other)
+    assert card._repr_markdown_() == other._repr_markdown_()
+    for text in (card._repr_html_(), card._repr_markdown_(), str(card)):
+        assert card.claim.quotes[0] in text
+        assert card.word in text.lower()
+
+
+def test_nothing_is_written_unless_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(claims, "RESULTS", tmp_path)
+    monkeypatch.delenv("COURSE_RECORD_RESULTS", raising=False)
+    claims.record(claims.verdict("C3", evidence("C3")), networks="none")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match="at least one setting"):
+        claims.record(claims.verdict("C3", evidence("C3")))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Results files of C3 and C8."""
+    monkeypatch.setattr(claims, "RESULTS", tmp_path)
+    monkeypatch.setenv("COURSE_RECORD_RESULTS", "1")
+    claims.record(claims.verdict("C3", evidence("C3", **NO_ORDER)), networks="made up", seeds=8)
+    claims.record(claims.verdict("C8", evidence("C8", large_batch_loss=False)), networks="made up")
+    return tmp_path
+
+
+def test_what_was_recorded_comes_back(folder):
+    found = claims.recorded(folder)
+    assert list(found) == ["C3", "C8"]
+    assert found["C3"] == claims.verdict("C3", evidence("C3", **NO_ORDER))
+    content = json.loads((folder / "C3.json").read_text())
+    assert content["settings"] == {"networks": "made up", "seeds": 8}
+    assert "Keras" in content["versions"]
+
+
+def test_a_file_that_contradicts_the_rule_is_refused(folder):
+    content = json.loads((folder / "C3.json").read_text())
+    (folder / "C3.json").write_text(json.dumps({**content, "verdict": S}))
+    with pytest.raises(ValueError, match=r"C3.json does not say what the rule says; build 04_placement again"):
+        claims.recorded(folder)
+
+
+def test_the_table_names_every_claim_and_what_is_not_measured_yet(folder):
+    rows = claims.Table(folder, links="notebooks/").markdown.splitlines()[2:]
+    assert [row.split("|")[1].strip() for row in rows] == list(claims.CLAIMS)
+    assert X in rows[2]
+    assert "(notebooks/04_placement.ipynb)" in rows[2]
+    assert "not measured yet" in rows[0]
+    assert all(row.count("|") == 6 for row in rows)
+
+
+def test_every_claim_stands_on_its_own():
+    quoted = [quote for claim in claims.CLAIMS.values() for quote in claim.quotes]
+    assert list(claims.CLAIMS) == [f"C{number}" for number in range(1, 9)]
+    assert len(set(quoted)) == len(quoted)
+    for claim in claims.CLAIMS.values():
+        assert claim.supporting
+        assert claim.opposing
+        assert len(claim.rule) > 40
+
+
+def test_the_readme_shows_the_recorded_verdicts():
+    from tools import claims_table
+
+    assert claims_table.README.read_text(encoding="utf-8") == claims_table.filled(
+        claims_table.README.read_text(encoding="utf-8")
+    ), "README.md is stale: run tools/claims_table.py"
+
+
+def test_a_readme_without_its_markers_is_refused():
+    from tools import claims_table
+
+    with pytest.raises(ValueError, match="claims:start"):
+        claims_table.filled("# A README")
+
+
+def test_stale_text_between_the_markers_is_replaced(folder):
+    from tools import claims_table
+
+    text = f"before\n{claims_table.START}\nstale\n{claims_table.END}\nafter\n"
+    new = claims_table.filled(text)
+    assert "stale" not in new
+    assert X in new
+    assert new.startswith("before\n")
+    assert new.endswith("after\n")
+    assert claims_table.filled(new) == new
