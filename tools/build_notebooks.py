@@ -12,6 +12,10 @@ from nbclient import NotebookClient
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tools.exercises import BEGIN, strip_solutions  # noqa: E402
+
 SOURCES = ROOT / "source"
 NOTEBOOKS = ROOT / "notebooks"
 SETUP_CELL = Path(__file__).with_name("setup_cell.py")
@@ -32,6 +36,8 @@ def build(name):
     if not path.is_file():
         raise FileNotFoundError(f"No source {name!r}. There are: {', '.join(source_names())}.")
     notebook = jupytext.read(path, fmt="py:percent")
+    if any(BEGIN in cell.source for cell in notebook.cells):
+        notebook = strip_solutions(notebook)  # what learners open
     seen = {}
     for cell in notebook.cells:
         if "setup" in cell.metadata.get("tags", []):
