@@ -136,6 +136,8 @@ class NormalizationExplorer(Explorer):
             words.append("All values are equal: without epsilon this would be 0/0; with it the output is beta.")
         elif variance < 10 * epsilon:
             words.append("Epsilon is not small beside the variance, so the normalised values stay narrower than 1.")
+        elif n == 2:
+            words.append("Two examples end up at -1 and +1, whatever they were: only their order is left.")
         if gamma < 0:
             words.append("A negative gamma mirrors the values.")
         if outlier and n > 1:

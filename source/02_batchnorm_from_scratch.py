@@ -144,6 +144,7 @@ for v in (0.0, 1e-4, 1e-3, 1e-2, 1.0, 36.0):
     print(f"variance {v:8.4f}   standard deviation after normalising {np.sqrt(v / (v + epsilon)):.4f}")
 
 # %%
+assert np.allclose(variance, np.mean(batch**2, axis=0) - mean**2), "the variance is the mean of the squares: divide by N"
 assert np.isfinite(normalized).all(), "a constant feature still gives nan: where is epsilon?"
 assert np.allclose(normalized.std(axis=0), np.sqrt(variance / (variance + epsilon))), (
     "the spread is not sqrt(var / (var + epsilon)): epsilon belongs inside the root, next to the variance"
@@ -265,6 +266,7 @@ print("✓ checkpoint 3: gamma = sigma and beta = mu give the input back")
 
 # %% [markdown]
 # So nothing is lost: the network *can* undo the normalisation, feature by feature, if that is what lowers the loss.
+# (The lesson's first quiz question asks for exactly this: no, Batch Normalization does not remove flexibility.)
 #
 # ## Play with it
 #
@@ -277,6 +279,16 @@ print("✓ checkpoint 3: gamma = sigma and beta = mu give the input back")
 # 4. Set **spread** to 0.1 and raise **epsilon** to 1.
 #
 # (Sliders need a running notebook. On a page without one you see a picture of the first position.)
+#
+# <details><summary>What you should have seen (open this afterwards)</summary>
+#
+# 1. Nothing at all: the lower rows do not know where the batch was, or how wide. Only spread 0 shows.
+# 2. With two examples the normalised values are −1 and +1, always: only *which one is larger* is left of the input.
+#    With one example the output is beta, and the input does not matter at all.
+# 3. They are squeezed together near 0: mean and standard deviation are shared, so one example moves all the others.
+# 4. The variance is then far below epsilon, and the feature is no longer stretched to standard deviation 1.
+#
+# </details>
 
 # %%
 from helpers.explorers import MomentumExplorer, NormalizationExplorer
@@ -355,7 +367,9 @@ one_batch_again_and_again = 0.0
 for _ in range(230):
     one_batch_again_and_again = 0.99 * one_batch_again_and_again + 0.01 * 5.0
 assert np.isclose(one_batch_again_and_again / 5.0, 1 - 0.99**230), "the covered share is not 1 - momentum**k"
-assert (moving_variance >= 0).all(), "a variance cannot be negative"
+assert abs(covered - (1 - 0.99**32)) < 0.02, "the wrong share is covered: is momentum on the side of the old value?"
+expected = 0.99**32 * 1 + (1 - 0.99**32) * images[: 32 * 32, 2].var(axis=0)
+assert np.allclose(moving_variance, expected, rtol=0.1), "the moving variance is off: does it start at 1?"
 print("✓ checkpoint 4: after 230 batches", f"{one_batch_again_and_again / 5.0:.1%} is covered")
 
 # %% [markdown]
@@ -382,8 +396,9 @@ print("✓ checkpoint 5: three channels, three means (over axis 0 alone it would
 # %% [markdown]
 # ## The whole layer
 #
-# Five steps, one class: Algorithm 1 of Ioffe & Szegedy (2015, arXiv:1502.03167). `training=True` uses the batch and updates the moving statistics. Otherwise the layer uses the
-# moving statistics and changes nothing. Every line is one that you have just run.
+# Five steps, one class: Algorithm 1 of Ioffe & Szegedy (2015, arXiv:1502.03167). `training=True` uses the batch and
+# updates the moving statistics. Otherwise the layer uses the moving statistics and changes nothing. Every line is one
+# that you have just run.
 
 # %%
 class BatchNorm:
@@ -654,7 +669,9 @@ for i, (dtype, values) in enumerate(errors.items()):
     axis.loglog(steps, values, MARKERS[i], ls=LINESTYLES[i], color=COLORS[i], label=dtype)
 axis.axhline(1e-7, color="black", lw=1, ls=LINESTYLES[3], label="the bar we set: 1e-7")
 axis.set(xlabel="h, the nudge", ylabel="relative error of the check")
-axis.legend()
+axis.text(1e-9, 3e-6, "rounding:\nh too small", va="top")
+axis.text(0.15, 3e-7, "curvature:\nh too large", va="top")
+axis.legend(loc="lower left")
 Plot(figure, f"To the right h is so large that the curve bends within it; to the left rounding takes over. The best "
              f"error is about {min(errors['float64']):.0e} in float64 and {min(errors['float32']):.0e} in float32. "
              "Same formula, same data: in float32 even a perfect gradient misses the bar.")
@@ -663,7 +680,7 @@ Plot(figure, f"To the right h is so large that the curve bends within it; to the
 assert min(errors["float64"]) < 1e-7, "in float64 the right gradient passes for a sensible h"
 assert min(errors["float32"]) > 1e-6, "in float32 it cannot pass, at any h"
 assert errors["float64"][0] > 10 * min(errors["float64"]), "a smaller h is not always a better one"
-print("✓ checkpoint 9: check gradients in float64, with h near 1e-5, and never with the plain sum as the loss")
+print("✓ checkpoint 9: check gradients in float64, with a middling h, and never with the plain sum as the loss")
 
 # %% [markdown]
 # ## Your own Keras layer

@@ -110,7 +110,9 @@ def test_output_has_mean_beta_and_spread_gamma(settings, mean, std):
 def test_special_cases_are_explained_and_ordinary_ones_are_not():
     cases = {
         "batch of one": {"batch_size": 1},
+        "-1 and +1": {"batch_size": 2},
         "0/0": {"spread": 0.0},
+        "mirrors": {"gamma": -1.0},
         "Epsilon": {"epsilon": 10.0},
         "ringed outlier": {"outlier": 40.0},
     }
