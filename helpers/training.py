@@ -62,6 +62,7 @@ class Settings:
     optimizer: object
     evaluate_every: int
     probes: Probes | None
+    order: object
 
     def __repr__(self):
         config = self.optimizer.get_config()
@@ -71,7 +72,8 @@ class Settings:
         return (
             f"train_many({_call(self.build)}, {self.dataset!r}, seeds={self.seeds}, steps={self.steps}, "
             f"batch_size={self.batch_size}, optimizer={optimizer}, evaluate_every={self.evaluate_every}"
-            + (f", probes={self.probes!r})" if self.probes else ")")
+            + (f", probes={self.probes!r}" if self.probes else "")
+            + (f", order={_call(self.order)})" if self.order is not batch_order else ")")
         )
 
 
@@ -136,6 +138,17 @@ class Runs:
 # ---------------------------------------------------------------------------------------------- the two calls
 
 
+def batch_order(labels, steps, batch_size, seed):
+    """The row numbers of every batch, (steps, batch_size): random orders of all examples, one after the other.
+
+    labels: (examples,), of which only the number counts here; an order of your own may look at them.
+    """
+    random = np.random.default_rng([seed, 1])
+    per_epoch = len(labels) // batch_size
+    epochs = [random.permutation(len(labels))[: per_epoch * batch_size] for _ in range(-(-steps // per_epoch))]
+    return np.concatenate(epochs).reshape(-1, batch_size)[:steps].astype(np.int32)
+
+
 def train_many(
     build,
     dataset,
@@ -146,6 +159,7 @@ def train_many(
     optimizer="sgd",
     evaluate_every=100,
     probes=None,
+    order=batch_order,
     progress=True,
 ):
     """Train the model that `build()` makes from several seeds at once; returns `Runs`.
@@ -158,6 +172,7 @@ def train_many(
         starts with the same values, so that the runs of two architectures are pairs.
     steps, batch_size: each step takes the next `batch_size` examples of a random order, drawn anew when fewer than
         `batch_size` of it are left.
+    order: a function that decides otherwise: (labels, steps, batch_size, seed) -> row numbers (steps, batch_size).
     optimizer: a Keras optimizer or its name. It is copied for every seed, and each copy sees its own run alone, so
         that clipping by a norm over all gradients works as in `fit`.
     evaluate_every: after how many steps all examples are evaluated; the last step is evaluated in any case.
@@ -171,7 +186,7 @@ def train_many(
     seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(seed) for seed in seeds)
     _check_counts(dataset, seeds=len(seeds), steps=steps, batch_size=batch_size, evaluate_every=evaluate_every)
     optimizer = keras.optimizers.get(optimizer)
-    settings = Settings(build, dataset, seeds, steps, batch_size, optimizer, evaluate_every, probes)
+    settings = Settings(build, dataset, seeds, steps, batch_size, optimizer, evaluate_every, probes, order)
     started = time.perf_counter()
     model = _built(build, dataset)
     _check_labels(model, dataset)
@@ -233,14 +248,6 @@ def _train_point(point, build, dataset, optimizer, settings):
 
 
 # ---------------------------------------------------------------------------------------------- what seeds decide
-
-
-def batch_order(examples, steps, batch_size, seed):
-    """The row numbers of every batch, (steps, batch_size): random orders of all examples, one after the other."""
-    random = np.random.default_rng([seed, 1])
-    per_epoch = examples // batch_size
-    epochs = [random.permutation(examples)[: per_epoch * batch_size] for _ in range(-(-steps // per_epoch))]
-    return np.concatenate(epochs).reshape(-1, batch_size)[:steps].astype(np.int32)
 
 
 def initial_variables(model, seed):
@@ -460,8 +467,7 @@ class _Group:
         trainable, tracked = zip(*(initial_variables(model, seed) for seed in seeds), strict=True)
         optimizer = [[np.asarray(variable) for variable in _stateless(settings.optimizer, model).variables]] * size
         self.state = tuple(map(_stacked, (trainable, tracked, optimizer)))
-        orders = [batch_order(len(dataset.x_train), settings.steps, settings.batch_size, seed) for seed in seeds]
-        rows = np.stack(orders, axis=1)  # (steps, seeds, batch_size)
+        rows = np.stack([_rows(settings, seed) for seed in seeds], axis=1)  # (steps, seeds, batch_size)
         self.rows = np.concatenate([rows, np.zeros_like(rows[:1]).repeat(CHUNK, axis=0)])
         self.trained, self.evaluated_at = 0, []
         self.losses = [np.empty((self.count, 0), np.float32)]  # of each chunk: (seeds, steps)
@@ -498,6 +504,18 @@ class _Group:
     def _training_arguments(self, stop):
         rows = tf.constant(self.rows[self.trained : self.trained + CHUNK])
         return (*self.state, *self.data[:2], rows, tf.constant(stop - self.trained))
+
+
+def _rows(settings, seed):
+    """The row numbers of every batch of this seed's run, checked: the graph would take row 0 for a missing one."""
+    rows = np.asarray(settings.order(settings.dataset.y_train, settings.steps, settings.batch_size, seed))
+    expected, examples = (settings.steps, settings.batch_size), len(settings.dataset.y_train)
+    if rows.shape != expected or rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= examples:
+        raise ValueError(
+            f"order must return whole numbers from 0 to {examples - 1} of shape (steps, batch_size) = {expected}, "
+            f"received {rows.dtype} of shape {rows.shape}."
+        )
+    return rows.astype(np.int32)
 
 
 def _stacked(lists):
