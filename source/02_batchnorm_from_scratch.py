@@ -670,7 +670,7 @@ for i, (dtype, values) in enumerate(errors.items()):
 axis.axhline(1e-7, color="black", lw=1, ls=LINESTYLES[3], label="the bar we set: 1e-7")
 axis.set(xlabel="h, the nudge", ylabel="relative error of the check")
 axis.text(1e-9, 3e-6, "rounding:\nh too small", va="top")
-axis.text(0.15, 3e-7, "curvature:\nh too large", va="top")
+axis.text(0.15, 5e-8, "curvature:\nh too large", va="top")
 axis.legend(loc="lower left")
 Plot(figure, f"To the right h is so large that the curve bends within it; to the left rounding takes over. The best "
              f"error is about {min(errors['float64']):.0e} in float64 and {min(errors['float32']):.0e} in float32. "
