@@ -36,8 +36,11 @@ class Explorer:
             control.layout = {"width": "auto"}
             control.observe(self._redraw, names="value")
         self._redraw()
-        # The first picture has settled the margins; to work them out again would double the time of every redraw.
+        # The first picture has settled margins and labels; to work them out again would double the time of a redraw.
         figure.set_layout_engine(None)
+        for axis in figure.axes:
+            for side in (axis.xaxis, axis.yaxis):
+                side.set_label_coords(*side.label.get_position(), transform=side.label.get_transform())
 
     def draw(self, **values):
         """Draw onto the axes of `self.figure` for these values of the controls; return the description."""
@@ -83,8 +86,8 @@ class NormalizationExplorer(Explorer):
         for axis, name in zip(axes, ("raw x", "normalised x̂", "output y"), strict=True):
             axis.set_ylabel(name, rotation=0, ha="right", va="center")
             axis.set(ylim=(-1, 1), yticks=[])
-            axis.locator_params(axis="x", nbins=7)
-        axes[-1].set_xlabel("value of the feature · line: mean · band: one standard deviation to each side")
+            axis.locator_params(axis="x", nbins=5)
+        axes[-1].set_xlabel("value · line: mean · band: mean ± one std")
         super().__init__(
             {
                 "batch_size": widgets.SelectionSlider(
@@ -117,7 +120,7 @@ class NormalizationExplorer(Explorer):
             axis.plot(values[-1], self._jitter[len(values) - 1], "o", ms=12, mfc="none", mec="black")
         reach = max(reach, 1.05 * np.abs(values).max())
         axis.set_xlim(-reach, reach)
-        axis.set_title(f"mean {_number(centre)}, std {_number(std)}", loc="right", fontsize=9)
+        axis.set_title(f"mean {_number(centre)}, std {_number(std)}", loc="right", fontsize=9, y=1.0)
 
     @staticmethod
     def _describe(raw, cache, output, outlier, gamma, epsilon):
@@ -197,10 +200,10 @@ class MomentumExplorer(Explorer):
             textcoords="offset points", ha="right" if left else "left", color=COLORS[0], weight="bold",
         )  # fmt: skip
         # A legend in words: a legend of Matplotlib's own would take a fifth of the time of a redraw.
-        axis.text(8, 7.1, "●  mean of each batch", color="#666666")
-        axis.text(160, 7.1, "····  the truth", color="black")
-        axis.text(270, 7.1, "- -  truth × (1 − momentum^k)", color=COLORS[1])
-        axis.text(480, 7.1, "—  moving mean", color=COLORS[0], weight="bold")
+        axis.text(8, 7.1, "●  batch means", color="#666666")
+        axis.text(140, 7.1, "····  the truth", color="black")
+        axis.text(270, 7.1, "- -  the formula", color=COLORS[1])
+        axis.text(410, 7.1, "—  moving mean", color=COLORS[0], weight="bold")
         return self._describe(path, momentum, steps)
 
     def _describe(self, path, momentum, steps):
