@@ -510,7 +510,7 @@ dinv_std = (dx_hat * centred).sum(axis=0)
 # %% [markdown]
 # **Back through inv_std = (variance + epsilon)^(−1/2) and variance = mean of centred².** This is the path by which each
 # x changes the *spread* of its column, and with it every other output. The derivatives are those from school:
-# (v)^(−1/2) has −½ · v^(−3/2), and c² has 2c; the mean brings a 1/N.
+# v^(−1/2) has −½ · v^(−3/2), and c² has 2c; the mean brings a 1/N.
 
 # %%
 dvariance = dinv_std * -0.5 * inv_std**3
@@ -518,7 +518,8 @@ dcentred_through_spread = dvariance * 2 * centred / N  # the third path
 dcentred = dcentred_direct + dcentred_through_spread
 
 # %% [markdown]
-# **Back through centred = x − mean.** The path that is left: each x pulls the mean, and the mean is subtracted from every row.
+# **Back through centred = x − mean.** The path that is left: each x pulls the mean, and the mean is subtracted from
+# every row.
 
 # %%
 dmean = -dcentred.sum(axis=0)  # the second path
@@ -929,5 +930,5 @@ print("C2:", "supported" if all(evidence.values()) else "not supported here")
 #
 # > **The lesson:** The network can then learn faster and deeper.
 #
-# Can it? That is a claim about training, and it gets a measurement of its own in
-# [03 · Batch Normalization in Keras](03_keras_sequential.ipynb).
+# Can it? That is a claim about training, and [03](03_keras_sequential.ipynb) measures it. To write today's functions
+# once more without looking, graded, go to the [exercises](07_exercises.ipynb).
