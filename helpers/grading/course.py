@@ -31,6 +31,16 @@ QUESTIONS: dict[str, Question] = {
     )
 }
 
+# The lesson's sections, in its order.
+SECTIONS = (
+    "The core problem",
+    "How normalization works",
+    "Where it is applied",
+    "Code example",
+    "BatchNorm vs Dropout",
+    "Training vs inference",
+)
+
 # The environment variable that names an instructor's file with further probes (docs/instructors.md).
 OVERLAY = "BATCHNORM_GRADING_OVERLAY"
 
@@ -74,7 +84,8 @@ def solution(question, reveal=False):
     exercise = _find(question)
     if not reveal:
         return Text(
-            f'Try this first: {exercise.try_first}\nStill stuck? `solution("{exercise.id}", reveal=True)` shows the answer.'
+            f"Try this first: {exercise.try_first}\n"
+            f'Still stuck? `solution("{exercise.id}", reveal=True)` shows the answer.'
         )
     return Text("One right answer:", exercise.answer_source())
 
@@ -90,17 +101,16 @@ def report(save=None):
             exercise.title,
             exercise.section,
             exercise.notebook,
-            exercise.anchor,
+            exercise.heading,
             exercise.points,
             _results.get(exercise.id),
         )
-        for exercise in QUESTIONS.values()
+        for exercise in sorted(QUESTIONS.values(), key=lambda exercise: SECTIONS.index(exercise.section))
     )
     if save is None:
         return Report(lines)
-    path = Path(save)
-    Path(path).write_text(str(Report(lines)) + "\n", encoding="utf-8")
-    return Report(lines, saved=str(path))
+    Path(save).write_text(f"{Report(lines)}\n", encoding="utf-8")
+    return Report(lines, saved=str(save))
 
 
 class Text:

@@ -11,7 +11,7 @@ from helpers.grading.question import CodeQuestion, Misconception, Probe, Remark
 class KerasQuestion(CodeQuestion):
     """A question whose answer builds or changes a Keras model.
 
-    TensorFlow reserves address space in large pieces and ends the process where it gets none, so its memory is not limited.
+    TensorFlow reserves address space in large pieces and ends the process where it gets none: no memory limit here.
     """
 
     limit_memory = False
@@ -73,7 +73,7 @@ def _fixed(name, shape):
     return rng.normal(0, 1, shape)
 
 
-# build_model -------------------------------------------------------------------------------------------------------------
+# build_model ------------------------------------------------------------------------------------------------
 
 
 def _sequential(*names, **batchnorm):
@@ -107,7 +107,7 @@ class BuildModel(KerasQuestion):
     title = "The lesson's network"
     points = 5
     section = "Code example"
-    notebook, anchor = "03_keras_sequential", ""
+    notebook, heading = "03_keras_sequential", "The lesson's network, exactly as printed"
     wanted = "a function `build_model()` that returns a Keras model"
     hints = (
         "Two hidden layers of 128 and 64 units and one output. Each hidden layer is three steps.",
@@ -135,7 +135,8 @@ class BuildModel(KerasQuestion):
 
     misconceptions = (
         Misconception(
-            'Your activation comes before BatchNorm: `Dense(128, activation="relu")` ends with the ReLU, so a BatchNorm '
+            "Your activation comes before BatchNorm: "
+            '`Dense(128, activation="relu")` ends with the ReLU, so a BatchNorm '
             "behind it is *after* the activation. Give the activation a layer of its own behind BatchNorm.",
             _sequential(128, "relu", "batchnorm", 64, "relu", "batchnorm", 1),
         ),
@@ -318,7 +319,7 @@ def _say_model(name, received, expected):
     )
 
 
-# train_step --------------------------------------------------------------------------------------------------------------
+# train_step -------------------------------------------------------------------------------------------------
 
 
 def _step(*, training=True, apply=1, swapped=False, loss_after=False, twice=False, loss=None, gamma_only=False):
@@ -350,7 +351,7 @@ class TrainStep(KerasQuestion):
     title = "Repair a training step"
     points = 5
     section = "Training vs inference"
-    notebook, anchor = "05_training_and_inference", ""
+    notebook, heading = "05_training_and_inference", ""
     wanted = "a function `train_step(model, optimizer, loss_fn, x, y)`"
     hints = (
         "Run a step and look at the moving mean of the BatchNorm layer before and after. Did it move?",
@@ -424,7 +425,10 @@ class TrainStep(KerasQuestion):
     def observe(self, answer, probe):
         seen = super().observe(answer, probe)
         if "No gradients provided" in seen.problem or "None values not supported" in seen.problem:
-            seen.problem += " The model and the loss must be called inside `with tf.GradientTape() as tape:`, or nothing is recorded."
+            seen.problem += (
+                " The model and the loss must be called inside `with tf.GradientTape() as tape:`, "
+                "or nothing is recorded."
+            )
         return seen
 
 
@@ -470,12 +474,15 @@ def _say_step(name, received, expected):
         return f"In three steps on a small network the losses should be `[{right}]`; received `[{got}]`."
     if name == "the weights":
         difference = np.abs(received - expected).max()
-        return f"After three steps of SGD the weights of a small network should be equal to the right ones; the largest difference is `{difference:.3f}`."
+        return (
+            "After three steps of SGD on a small network the weights should be those of a right step; "
+            f"the largest difference is `{difference:.3f}`."
+        )
     got, right = (", ".join(f"{value:.3f}" for value in averages[:4]) for averages in (received, expected))
     return f"After three steps the moving mean should be `[{right}]`; in your network it is `[{got}]`."
 
 
-# freeze ------------------------------------------------------------------------------------------------------------------
+# freeze -----------------------------------------------------------------------------------------------------
 
 
 def _compile(model):
@@ -508,7 +515,7 @@ class Freeze(KerasQuestion):
     title = "Freeze BatchNorm for fine-tuning"
     points = 5
     section = "Training vs inference"
-    notebook, anchor = "05_training_and_inference", ""
+    notebook, heading = "05_training_and_inference", ""
     wanted = "a function `freeze(model)`"
     hints = (
         "In Keras `trainable = False` puts a BatchNorm layer in inference mode. Which layers of the model need it? "
@@ -660,7 +667,7 @@ def _plural(where):
     return "layers" if where == "both" else "layer"
 
 
-# recalibrate -------------------------------------------------------------------------------------------------------------
+# recalibrate ------------------------------------------------------------------------------------------------
 
 
 def _recalibrating(*, training=True, momentum=None, first=0, choose=_norms, with_old=False, train=False, reset=False):
@@ -696,7 +703,7 @@ class Recalibrate(KerasQuestion):
     title = "Recalibrate the moving statistics"
     points = 6
     section = "Training vs inference"
-    notebook, anchor = "05_training_and_inference", ""
+    notebook, heading = "05_training_and_inference", ""
     wanted = "a function `recalibrate(model, x, batch_size)`"
     hints = (
         "A call with `training=True` moves the averages and no weight. But with momentum 0.99 a few batches "

@@ -91,7 +91,8 @@ class Seen:
 class Question:
     """One exercise. The attributes are its metadata; `judge` looks at an answer and returns (cases, notes) or None.
 
-    id: as given to `check`. points: what it is worth, in this one place. section, notebook, anchor: where to read again.
+    id: as given to `check`. points: what it is worth, in this one place. section: of the lesson.
+    notebook, heading: where to read again.
     hints: two, the second says more. try_first: what `solution` says before it shows `answer_source()`.
     """
 
@@ -100,7 +101,7 @@ class Question:
     points = 4
     section = ""
     notebook = ""
-    anchor = ""
+    heading = ""
     hints: tuple[str, str] = ("", "")
     try_first = ""
 
@@ -274,11 +275,11 @@ class CodeQuestion(Question):
                 else:
                     feedback = self._feedback(probe, seen[index], expected[index], results)
                 passed = not feedback
-                if feedback in told:
-                    feedback = "the same again."
-                told.add(feedback)
-                if feedback and diagnosis:
-                    feedback, diagnosis = f"{diagnosis}\n{feedback}", ""
+                if not passed:
+                    # One sentence is said once, and the diagnosis stands before the first thing that failed.
+                    once = "the same again." if feedback in told else feedback
+                    told.add(feedback)
+                    feedback, diagnosis = f"{diagnosis}\n{once}" if diagnosis else once, ""
                 cases.append(Case(name, passed, feedback, weight))
         if self.changes:
             changed = list(dict.fromkeys(name for one in seen for name in one.changed))
@@ -345,11 +346,11 @@ class CodeQuestion(Question):
         ]
 
 
-# Reading and comparing results ------------------------------------------------------------------------------------------
+# Reading and comparing results ------------------------------------------------------------------------------
 
 
 def read(value, names):
-    """What an answer returned as arrays, one for each name. Returns Seen, with a sentence where that can not be done."""
+    """What an answer returned as arrays, one for each name: Seen, with a sentence where that can not be done."""
     if inspect.isgenerator(value) or inspect.iscoroutine(value) or inspect.isasyncgen(value):
         if hasattr(value, "close"):
             value.close()
@@ -418,7 +419,7 @@ def _same(before, after):
     return before == after if isinstance(before, (list, int, float)) else True
 
 
-# Putting it in words ----------------------------------------------------------------------------------------------------
+# Putting it in words ----------------------------------------------------------------------------------------
 
 
 def numbers(values, limit=4):
@@ -461,7 +462,7 @@ def _evidence(probe, name, received, expected):
 def _clue(received, expected):
     """What the whole difference looks like, where it is simple."""
     if not np.isfinite(received).all():
-        return " A number that is not finite (`nan`, `inf`) comes from a division by zero or the root of a negative number."
+        return " `nan` and `inf` come from a division by zero or from the root of a negative number."
     large = np.abs(expected) > 1e-6 * np.abs(expected).max(initial=0)
     if not large.any():
         return ""

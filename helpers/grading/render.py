@@ -120,7 +120,7 @@ def report_plain(report):
             for line in group
         ]
     lines += ["", _closing(report)]
-    lines += [f"  - {line.section}, for “{line.title}”: {line.notebook}.ipynb#{line.anchor}" for line in _again(report)]
+    lines += [f"  - {line.notebook}, “{line.heading or line.section}” (for: {line.title})" for line in _again(report)]
     if report.saved:
         lines += ["", f"Saved as {report.saved}"]
     return "\n".join(lines)
@@ -135,7 +135,10 @@ def report_markdown(report):
             for line in group
         ]
     lines += ["", _md(_closing(report)), ""]
-    lines += [f"- [{line.section}]({line.notebook}.ipynb#{line.anchor}), for “{line.title}”" for line in _again(report)]
+    lines += [
+        f"- [{line.notebook}: {line.heading or line.section}]({line.link}), for “{line.title}”"
+        for line in _again(report)
+    ]
     if report.saved:
         lines += ["", f"Saved as {_md(report.saved)}"]
     return "\n".join(lines)
@@ -153,7 +156,7 @@ def report_html(report):
             for line in group
         ]
     again = "".join(
-        f'<li><a href="{line.notebook}.ipynb#{line.anchor}">{_html.escape(line.section)}</a>, '
+        f'<li><a href="{_html.escape(line.link)}">{line.notebook}: {_html.escape(line.heading or line.section)}</a>, '
         f"for “{_html.escape(line.title)}”</li>"
         for line in _again(report)
     )

@@ -69,9 +69,14 @@ class Line:
     title: str
     section: str
     notebook: str
-    anchor: str
+    heading: str
     max_score: float
     result: Result | None
+
+    @property
+    def link(self):
+        """Where to read again, as JupyterLab names it: the heading with hyphens for spaces."""
+        return f"{self.notebook}.ipynb" + (f"#{self.heading.replace(' ', '-')}" if self.heading else "")
 
     @property
     def score(self):

@@ -36,7 +36,7 @@ class Outcome:
 
 
 def quote(text, limit=160):
-    """Text that a learner wrote or that came from their code, as one line inside a code span: shown, never interpreted."""
+    """Text of a learner's or from their code, as one line inside a code span: shown, never interpreted."""
     text = " ".join(str(text).replace("`", "'").split())
     return f"`{text if len(text) <= limit else text[: limit - 1] + '…'}`" if text else "` `"
 
@@ -215,7 +215,7 @@ def _same_chance():
 
 
 def run(function, *, seconds=None, limit_memory=True):
-    """Call `function()`, which calls what a learner wrote, and return an Outcome. Raises only the user's own interrupt."""
+    """Call `function()`, which calls what a learner wrote. Returns an Outcome; raises only the user's own interrupt."""
     outcome, out = Outcome(), _Short()
     with _real_interrupt() as pressed, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

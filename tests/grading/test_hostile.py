@@ -12,8 +12,7 @@ import warnings
 import numpy as np
 import pytest
 
-from helpers.grading import check
-from helpers.grading import sandbox
+from helpers.grading import check, sandbox
 
 RIGHT = """
 def normalize(x, epsilon=1e-3):
@@ -144,7 +143,9 @@ def test_a_real_interrupt_stops_the_check():
 def test_prints_and_warnings_stay_inside(capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        result = check("normalize", with_line("print('<b>here</b>'); print('too', file=sys.stderr); np.float64(0) / 0", sys=sys))
+        result = check(
+            "normalize", with_line("print('<b>here</b>'); print('too', file=sys.stderr); np.float64(0) / 0", sys=sys)
+        )
     assert result.passed
     assert capsys.readouterr() == ("", "")
     assert any("here" in note for note in result.notes)
@@ -154,15 +155,18 @@ def test_prints_and_warnings_stay_inside(capsys):
 def test_nothing_is_left_behind():
     import resource
 
-    state = np.random.get_state()[1].copy(), random.getstate(), np.geterr(), sys.stdout, sys.gettrace()
+    # the global generator, which a learner may use
+    state = np.random.get_state()[1].copy(), random.getstate(), np.geterr(), sys.stdout, sys.gettrace()  # noqa: NPY002
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGALRM), resource.getrlimit(resource.RLIMIT_AS)
     check("normalize", with_line("np.random.rand(3); random.random(); np.seterr(all='raise')", random=random))
     check("normalize", with_line("raise SystemExit"))
-    after = np.random.get_state()[1], random.getstate(), np.geterr(), sys.stdout, sys.gettrace()
+    after = np.random.get_state()[1], random.getstate(), np.geterr(), sys.stdout, sys.gettrace()  # noqa: NPY002
     assert (state[0] == after[0]).all()
     assert state[1:] == after[1:]
     assert handlers == (
-        signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGALRM), resource.getrlimit(resource.RLIMIT_AS)
+        signal.getsignal(signal.SIGINT),
+        signal.getsignal(signal.SIGALRM),
+        resource.getrlimit(resource.RLIMIT_AS),
     )
 
 
@@ -171,7 +175,9 @@ def test_random_answers_get_the_same_feedback_twice():
     assert str(check("normalize", answer)) == str(check("normalize", answer))
 
 
-@pytest.mark.parametrize(("names", "says"), [({"np": 3}, "`np` is no longer NumPy"), ({"sum": 7}, "`sum` is no longer")])
+@pytest.mark.parametrize(
+    ("names", "says"), [({"np": 3}, "`np` is no longer NumPy"), ({"sum": 7}, "`sum` is no longer")]
+)
 def test_a_shadowed_name_is_explained(names, says):
     source = "def normalize(x, epsilon=1e-3):\n    return (x - sum([1])) / np.sqrt(x.var(axis=0) + epsilon)"
     assert says in check("normalize", learner(source, **names)).feedback
@@ -185,7 +191,9 @@ def test_any_kind_of_answer_gets_a_result(question, answer):
     assert result.feedback
 
 
-@pytest.mark.parametrize("hook", ["__repr__", "__str__", "__eq__", "__bool__", "__hash__", "__len__", "strip", "__class__"])
+@pytest.mark.parametrize(
+    "hook", ["__repr__", "__str__", "__eq__", "__bool__", "__hash__", "__len__", "strip", "__class__"]
+)
 def test_an_object_that_fails_everywhere_gets_a_result(hook):
     def fail(*_):
         raise RuntimeError("hostile")

@@ -1,0 +1,347 @@
+"""The Keras questions judge what a model does: other ways to build it pass, unlisted mistakes do not."""
+
+import numpy as np
+import pytest
+
+from helpers import environment
+from helpers.grading import check, sandbox
+from helpers.grading.course import QUESTIONS
+
+environment.quiet_tensorflow()
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from keras import layers  # noqa: E402
+
+RIGHT = {name: QUESTIONS[name].reference for name in ("build_model", "train_step", "freeze", "recalibrate")}
+
+
+# build_model -----------------------------------------------------------------------------------------------------
+
+
+def blocks(*names, features=64, units=(128, 64), last=1, bias=True, **batchnorm):
+    """A functional model; `names` are the steps of each hidden block."""
+    made = {
+        "dense": lambda units: layers.Dense(units, use_bias=bias), "norm": lambda _: layers.BatchNormalization(**batchnorm),
+        "relu": lambda _: layers.ReLU(), "group": lambda _: layers.GroupNormalization(1),
+        "leaky": lambda _: layers.LeakyReLU(0.3), "noise": lambda _: layers.GaussianNoise(0.5),
+        "swish": lambda _: layers.Activation("swish"), "unit": lambda _: layers.UnitNormalization(),
+    }  # fmt: skip
+    inputs = x = keras.Input((features,))
+    for size in units:
+        for name in names:
+            x = made[name](size)(x)
+    return keras.Model(inputs, layers.Dense(last)(x) if last else x)
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.hidden = [layers.Dense(128), layers.Dense(64)]
+        self.norms = [layers.BatchNormalization(), layers.BatchNormalization()]
+        self.last = layers.Dense(1)
+
+    def call(self, x, training=None):
+        for dense, norm in zip(self.hidden, self.norms, strict=True):
+            x = tf.nn.relu(norm(dense(x), training=training))
+        return self.last(x)
+
+
+def images():
+    return keras.Sequential([keras.Input((8, 8)), layers.Flatten(), *blocks("dense", "norm", "relu").layers[1:]])
+
+
+def activation_in_the_next_layer():
+    relu = keras.activations.relu
+    return keras.Sequential([
+        keras.Input((64,)), layers.Dense(128), layers.BatchNormalization(), layers.Lambda(relu),
+        layers.Dense(64), layers.BatchNormalization(), layers.Lambda(relu), layers.Dense(1),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: blocks("dense", "norm", "relu"),
+        lambda: blocks("dense", "norm", "relu", bias=False),
+        lambda: blocks("dense", "norm", "relu", features=10),
+        lambda: blocks("dense", "norm", "relu", momentum=0.9),
+        Subclassed,
+        images,
+        activation_in_the_next_layer,
+    ],
+    ids=["functional", "no bias", "ten inputs", "momentum 0.9", "subclass", "images", "lambda"],
+)
+def test_the_lessons_network_built_otherwise_passes(build):
+    result = check("build_model", build)
+    assert result.passed, str(result)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: blocks("dense", "norm", "relu", units=(64, 128)),
+        lambda: blocks("dense", "norm", "relu", units=(128, 64, 32)),
+        lambda: blocks("dense", "norm", "relu", last=10),
+        lambda: blocks("dense", "norm", "relu", units=(128, 64, 1), last=None),
+        lambda: blocks("dense", "group", "relu"),
+        lambda: blocks("dense", "norm", "leaky"),
+        lambda: blocks("dense", "norm", "swish"),
+        lambda: blocks("dense", "norm", "norm", "relu"),
+        lambda: blocks("norm", "dense", "relu"),
+        lambda: blocks("dense", "norm", "relu", epsilon=0.5),
+        lambda: blocks("dense", "norm", "relu", scale=False),
+        lambda: blocks("dense", "unit", "relu"),
+        lambda: [layers.Dense(128)],
+        lambda: layers.Dense(1),
+        lambda: RIGHT["build_model"],
+        lambda: keras.Sequential([layers.Dense(128), 3]),
+    ],
+)
+def test_another_network_is_rejected_with_its_evidence(build):
+    result = check("build_model", build)
+    assert not result.passed
+    assert any(word in result.feedback for word in ("should", "gives", "Expected", "stopped with"))
+    assert not [one for one in QUESTIONS["build_model"].misconceptions if one.sentence in str(result)]
+
+
+def test_noise_is_called_noise():
+    assert "random" in check("build_model", lambda: blocks("dense", "noise", "norm", "relu")).feedback
+
+
+# train_step ------------------------------------------------------------------------------------------------------
+
+
+def step_by_optimizer_apply(model, optimizer, loss_fn, x, y):
+    with tf.GradientTape() as tape:
+        loss = loss_fn(y, model(x, training=True))
+    optimizer.apply(tape.gradient(loss, model.trainable_weights), model.trainable_weights)
+    return float(loss)
+
+
+def step_by_train_on_batch(model, optimizer, loss_fn, x, y):
+    if not model.compiled:
+        model.compile(optimizer=optimizer, loss=loss_fn)
+    return model.train_on_batch(x, y)
+
+
+@tf.function
+def step_as_graph(model, optimizer, loss_fn, x, y):
+    return RIGHT["train_step"](model, optimizer, loss_fn, x, y)
+
+
+@pytest.mark.parametrize("step", [step_by_optimizer_apply, step_by_train_on_batch, RIGHT["train_step"]])
+def test_a_right_step_of_another_kind_passes(step):
+    result = check("train_step", step)
+    assert result.passed, str(result)
+
+
+def make_step(*, scale=1.0, sign=1, mode=True, outside=False, first=None, result=lambda loss: loss, optimizer=None):
+    def train_step(model, given, loss_fn, x, y):
+        with tf.GradientTape() as tape:
+            prediction = None if outside else model(x[:first], training=mode)
+            loss = None if outside else loss_fn(y[:first], prediction) * scale
+        if outside:
+            loss = loss_fn(y, model(x, training=True))
+        gradients = [sign * one for one in tape.gradient(loss, model.trainable_variables)]
+        (optimizer() if optimizer else given).apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return result(loss)
+
+    return train_step
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        make_step(scale=2.0),
+        make_step(sign=-1),
+        make_step(first=4),
+        make_step(result=lambda loss: None),
+        make_step(result=lambda loss: -loss),
+        make_step(result=lambda loss: "fine"),
+        make_step(optimizer=lambda: keras.optimizers.Adam(0.01)),
+        make_step(optimizer=lambda: keras.optimizers.SGD(1.0)),
+        lambda model, optimizer, loss_fn, x, y: model.fit(x, y),
+        lambda model, optimizer, loss_fn, x, y: loss_fn(y, model(x)),
+        lambda model, optimizer, loss_fn, x, y: [weight.assign(weight * 0) for weight in model.weights],
+        make_step(mode="no"),
+    ],
+)
+def test_an_unlisted_wrong_step_is_rejected(step):
+    result = check("train_step", step)
+    assert not result.passed
+    assert result.feedback
+
+
+def test_a_forward_pass_outside_the_tape_is_explained():
+    assert "GradientTape" in check("train_step", make_step(outside=True)).feedback
+
+
+# freeze ----------------------------------------------------------------------------------------------------------
+
+
+def norms(model):
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            yield layer
+        elif isinstance(layer, keras.Model):
+            yield from norms(layer)
+
+
+def freeze_in_place(model):
+    for layer in norms(model):
+        layer.trainable = False
+    model.compile("adam", "mse")
+
+
+def freeze_compile_first(model):
+    model.compile("sgd", "mae")
+    for layer in norms(model):
+        layer.trainable = False
+    return model
+
+
+def freeze_copy(model):
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return RIGHT["freeze"](copy) if copy.compiled else freeze_in_place(copy) or copy
+
+
+@pytest.mark.parametrize("freeze", [freeze_in_place, freeze_compile_first, freeze_copy])
+def test_a_right_freeze_of_another_kind_passes(freeze):
+    result = check("freeze", freeze)
+    assert result.passed, str(result)
+
+
+def freezing(change, after=lambda model: model.compile("sgd", "mse")):
+    def freeze(model):
+        for layer in norms(model):
+            change(layer)
+        return after(model) or model
+
+    return freeze
+
+
+@pytest.mark.parametrize(
+    "freeze",
+    [
+        freezing(lambda layer: setattr(layer, "trainable", True)),
+        freezing(lambda layer: setattr(layer, "training", False)),
+        freezing(lambda layer: setattr(layer, "momentum", 0.999)),
+        freezing(lambda layer: layer.moving_mean.assign(layer.moving_mean * 0)),
+        freezing(lambda layer: setattr(layer, "epsilon", 1.0)),
+        freezing(lambda layer: setattr(layer, "trainable", False), lambda model: "done"),
+        freezing(lambda layer: setattr(layer, "trainable", False), lambda model: keras.models.clone_model(model)),
+        freezing(lambda layer: setattr(layer.gamma, "trainable", False)),
+        freezing(lambda layer: layer.freeze()),
+        lambda model: model.layers[0],
+        lambda model: setattr(model, "trainable", False) or model.compile("sgd", "mse"),
+        lambda model: keras.Sequential([keras.Input((3,)), layers.Dense(1)]),
+    ],
+)
+def test_an_unlisted_wrong_freeze_is_rejected(freeze):
+    result = check("freeze", freeze)
+    assert not result.passed
+    assert result.feedback
+
+
+# recalibrate -----------------------------------------------------------------------------------------------------
+
+
+def recalibrate_in_one_go(model, x, batch_size):
+    """Layer after layer, with the statistics of all of x."""
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.moving_mean.assign(np.mean(x, axis=0))
+            layer.moving_variance.assign(np.var(x, axis=0))
+        x = np.asarray(layer(x))
+
+
+def recalibrate_by_collecting(model, x, batch_size):
+    """The mean of the batches' means and variances, weighted by their sizes, and collected at each layer's input."""
+    found = list(norms(model))
+    momenta = [norm.momentum for norm in found]
+    sums = [[0, 0] for _ in found]
+    for norm in found:
+        norm.momentum = 0.0
+    for start in range(0, len(x), batch_size):
+        batch = x[start : start + batch_size]
+        model(batch, training=True)
+        for norm, (mean, variance), index in zip(found, list(sums), range(len(found)), strict=True):
+            share = len(batch) / len(x)
+            sums[index] = [mean + share * norm.moving_mean.numpy(), variance + share * norm.moving_variance.numpy()]
+    for norm, momentum, (mean, variance) in zip(found, momenta, sums, strict=True):
+        norm.momentum = momentum
+        norm.moving_mean.assign(mean)
+        norm.moving_variance.assign(variance)
+    return model
+
+
+def recalibrate_whole(model, x, batch_size):
+    for norm in norms(model):
+        norm.momentum = 0.0
+    model(x, training=True)
+    for norm in norms(model):
+        norm.momentum = 0.99
+
+
+@pytest.mark.parametrize("recalibrate", [recalibrate_in_one_go, recalibrate_by_collecting, recalibrate_whole])
+def test_a_right_recalibration_of_another_kind_passes(recalibrate):
+    result = check("recalibrate", recalibrate)
+    assert result.passed, str(result)
+
+
+def after_right(change):
+    def recalibrate(model, x, batch_size):
+        RIGHT["recalibrate"](model, x, batch_size)
+        change(model)
+
+    return recalibrate
+
+
+@pytest.mark.parametrize(
+    "recalibrate",
+    [
+        lambda model, x, batch_size: None,
+        lambda model, x, batch_size: RIGHT["recalibrate"](model, x[: len(x) // 4], batch_size),
+        lambda model, x, batch_size: RIGHT["recalibrate"](model, x * 0, batch_size),
+        lambda model, x, batch_size: RIGHT["recalibrate"](model, x * 2, batch_size),
+        lambda model, x, batch_size: RIGHT["recalibrate"](model, x, 1),
+        lambda model, x, batch_size: [norm.moving_mean.assign(norm.moving_mean * 0) for norm in norms(model)],
+        after_right(lambda model: [norm.gamma.assign(norm.gamma * 1.1) for norm in norms(model)]),
+        after_right(lambda model: model.layers[0].kernel.assign(model.layers[0].kernel * 1.001)),
+        after_right(
+            lambda model: [norm.moving_variance.assign(np.sqrt(norm.moving_variance)) for norm in norms(model)]
+        ),
+        after_right(lambda model: [norm.moving_mean.assign(norm.moving_mean + 1) for norm in norms(model)]),
+        lambda model, x, batch_size: model.fit(x, x[:, :1], batch_size=batch_size, verbose=0),
+        lambda model, x, batch_size: model.predict(x, batch_size=batch_size),
+        lambda model, x, batch_size: x / 0,
+    ],
+)
+def test_an_unlisted_wrong_recalibration_is_rejected(recalibrate):
+    result = check("recalibrate", recalibrate)
+    assert not result.passed
+    assert result.feedback
+
+
+# Hostile ---------------------------------------------------------------------------------------------------------
+
+
+def forever(*_):
+    while True:
+        pass
+
+
+def leave(*_):
+    raise SystemExit
+
+
+@pytest.mark.parametrize("question", RIGHT)
+@pytest.mark.parametrize("answer", [forever, leave, lambda *_: 1 / 0, lambda *_: 3, lambda: None, lambda *_: ..., 3])
+def test_hostile_answers_get_a_result(question, answer, monkeypatch, capfd):
+    monkeypatch.setattr(sandbox, "SECONDS", 0.5)
+    result = check(question, answer)
+    assert result.score < result.max_score
+    assert result.feedback or not result.attempted
+    assert capfd.readouterr().err == ""

@@ -1,0 +1,161 @@
+"""Every misconception is rejected with its own sentence and no other; every right answer passes."""
+
+import functools
+import itertools
+
+import numpy as np
+import pytest
+
+from helpers import batchnorm
+from helpers.grading import check
+from helpers.grading.course import QUESTIONS, SECTIONS
+from helpers.grading.keras_questions import KerasQuestion
+from helpers.grading.question import ChoiceQuestion, CodeQuestion
+
+CODE = [question for question in QUESTIONS.values() if isinstance(question, CodeQuestion)]
+CHOICES = [question for question in QUESTIONS.values() if isinstance(question, ChoiceQuestion)]
+MISCONCEPTIONS = [
+    pytest.param(question, misconception, id=f"{question.id}-{number}")
+    for question in CODE
+    for number, misconception in enumerate(question.misconceptions)
+]
+
+
+@functools.cache
+def result_of(question, misconception):
+    return check(question.id, misconception.wrong)
+
+
+@pytest.mark.parametrize(("question", "misconception"), MISCONCEPTIONS)
+def test_a_misconception_gets_its_own_sentence_and_no_other(question, misconception):
+    result = result_of(question, misconception)
+    text = " ".join(case.feedback for case in result.cases)
+    others = {other.sentence for other in question.misconceptions} - {misconception.sentence}
+    assert not result.passed
+    assert result.score < result.max_score
+    assert misconception.sentence in text
+    assert text.count(misconception.sentence) == 1
+    assert not [sentence for sentence in others if sentence in text]
+    assert misconception.sentence.split(". ")[0] in result.feedback
+
+
+@pytest.mark.parametrize("question", CODE, ids=lambda question: question.id)
+def test_the_reference_gets_full_points_twice(question):
+    for _ in range(2):
+        result = check(question.id, question.reference)
+        assert (result.score, result.passed) == (question.points, True), str(result)
+        assert result.notes == ()
+
+
+@pytest.mark.parametrize("question", CODE, ids=lambda question: question.id)
+def test_the_probes_tell_all_wrong_answers_apart(question):
+    """Each pair of implementations that have different sentences differs on a probe, ten tolerances apart."""
+    if isinstance(question, KerasQuestion):
+        pytest.importorskip("tensorflow")
+    probes = question.probes(question.reference)
+    known = [(None, question.reference)] + [
+        (one.sentence, one.wrong) for one in question.misconceptions if not one.wild
+    ]
+    known += [(variant.note, variant.right) for variant in question.accepted]
+    for (sentence, one), (other_sentence, other) in itertools.combinations(known, 2):
+        if sentence == other_sentence or "in place" in f"{sentence} {other_sentence}":
+            continue  # an answer that changes its arguments is right in its numbers
+        assert any(_far_apart(question, probe, one, other) for probe in probes), (sentence, other_sentence)
+
+
+def _far_apart(question, probe, one, other):
+    first, second = question.outputs_of(one, probe), question.outputs_of(other, probe)
+    if first is None or second is None:
+        return (first is None) != (second is None)
+    factor = 2 if isinstance(question, KerasQuestion) else 10
+    tolerances = probe.tolerance if isinstance(probe.tolerance, tuple) else (probe.tolerance,) * len(first)
+    return any(
+        a.shape != b.shape
+        or not np.allclose(
+            a, b, rtol=0, atol=factor * tolerance * max(np.abs(np.nan_to_num(a)).max(), 0.01), equal_nan=True
+        )
+        for a, b, tolerance in zip(first, second, tolerances, strict=True)
+    )
+
+
+@pytest.mark.parametrize("question", CODE, ids=lambda question: question.id)
+def test_partial_credit_grows_with_what_is_right(question):
+    scores = {result_of(question, one).score for one in question.misconceptions}
+    assert min(scores) < max(scores) < question.points
+
+
+@pytest.mark.parametrize("name", ["normalize", "update_moving"])
+def test_an_unbiased_variance_is_judged_where_it_matters(name):
+    """Sample variance is wrong in the forward pass, and a matter of framework in the moving statistics."""
+    if name == "normalize":
+        assert not check(name, lambda x, epsilon=1e-3: (x - x.mean(0)) / np.sqrt(x.var(0, ddof=1) + epsilon)).passed
+        return
+    result = check(name, lambda m, v, x, momentum=0.99: (
+        momentum * m + (1 - momentum) * x.mean(0), momentum * v + (1 - momentum) * x.var(0, ddof=1)
+    ))  # fmt: skip
+    assert result.passed
+    assert "PyTorch" in result.notes[0]
+
+
+# What `solution` shows and what the course computes elsewhere must be one and the same -----------------------------
+
+
+def test_the_solutions_agree_with_the_reference_layer():
+    rng = np.random.default_rng(1)
+    x, dy = rng.normal(3, 2, (2, 5, 4, 3)), rng.normal(size=(2, 5, 4, 3))
+    gamma, beta = rng.normal(size=3), rng.normal(size=3)
+    y, *_, cache = batchnorm.forward(x, gamma, beta)
+    np.testing.assert_allclose(QUESTIONS["batchnorm_forward"].reference(x, gamma, beta), y, rtol=1e-10)
+    ours = QUESTIONS["batchnorm_backward"].reference(dy, x, gamma)
+    for one, other in zip(ours, batchnorm.backward(dy, cache), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-12)
+    rows = x.reshape(-1, 3)
+    mean, variance = batchnorm.batch_statistics(rows)
+    np.testing.assert_allclose(
+        QUESTIONS["update_moving"].reference(np.zeros(3), np.ones(3), rows, 0.9),
+        batchnorm.update_moving(np.zeros(3), np.ones(3), mean, variance, 0.9),
+    )
+    kernel, bias = QUESTIONS["fold_batchnorm"].reference(np.eye(3), np.zeros(3), gamma, beta, mean, variance)
+    np.testing.assert_allclose(rows @ kernel + bias, batchnorm.inference(rows, gamma, beta, mean, variance))
+
+
+# In words --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("question", "letter"),
+    [(question, letter) for question in CHOICES for letter in question.options],
+    ids=lambda value: getattr(value, "id", value),
+)
+def test_every_option_is_answered_with_its_reason(question, letter):
+    choice = question.options[letter]
+    result = check(question.id, letter)
+    assert choice.because in " ".join(case.feedback for case in result.cases)
+    assert result.score == question.points * (choice.answer + choice.reason) / 2
+    assert check(question.id, f" {letter.upper()}) ").score == result.score
+    for other in question.options.values():
+        assert other is choice or other.because not in str(result)
+
+
+def test_what_is_credited_in_words():
+    """The answers of misconceptions.md: nobody loses points for the lesson's own answer where it is contested."""
+    full = {
+        question.id: {letter for letter in question.options if check(question.id, letter).passed}
+        for question in CHOICES
+    }
+    assert full == {"ex1": {"b", "c"}, "ex2": {"d"}, "quiz1": {"a"}, "quiz2": {"c"}}
+    assert check("ex2", "b").score == 1
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda question: question.id)
+def test_a_question_is_complete(question):
+    assert len(question.hints) == 2
+    assert len(set(question.hints)) == 2
+    assert question.try_first
+    assert question.section in SECTIONS
+    assert question.answer_source()
+    for text in (*question.hints, question.try_first):
+        assert text.count("`") % 2 == 0
+    for misconception in getattr(question, "misconceptions", ()):
+        assert misconception.sentence.count("`") % 2 == 0
+        assert "{" not in misconception.sentence
