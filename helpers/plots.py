@@ -126,3 +126,105 @@ def paired_arms(arms, *, unit="%"):
     right.set(ylim=(0.4, len(names) - 0.4), xlabel="difference" + (" (points)" if unit == "%" else ""))
     said = "; ".join(f"{name}: {difference}" for name, difference in zip(names[1:], differences, strict=True))
     return Plot(figure, f"Against {names[0]}, seed by seed: {said}. Each grey line is one seed.")
+
+
+def interval_rows(intervals, *, margin=None, xlabel="difference (points)"):
+    """One row for each interval, its mean as a marker and its 95 % interval as a line, around a line at zero.
+
+    intervals: {name: Interval}, all of one unit. margin: shade everything nearer to zero than this (in that unit, so
+    0.05 means 5 points). Returns a Plot whose caption lists the intervals.
+    """
+    names = list(intervals)
+    scale = 1 if intervals[names[0]].unit == "" else 100
+    figure, axis = new_figure(width=7.5, height=1.0 + 0.32 * len(names))
+    if margin is not None:
+        axis.axvspan(-scale * margin, scale * margin, color="#BBBBBB", alpha=0.35, linewidth=0)
+    axis.axvline(0, color="#555555", linewidth=0.8, linestyle=":")
+    for row, interval in enumerate(intervals.values()):
+        axis.plot([scale * interval.low, scale * interval.high], [row, row], color=COLORS[0], linewidth=2)
+        axis.plot(scale * interval.mean, row, MARKERS[0], color=COLORS[0])
+    axis.set_yticks(range(len(names)), names)
+    axis.set(xlabel=xlabel, ylim=(len(names) - 0.5, -0.5))
+    reach = 1.15 * max(scale * abs(end) for each in intervals.values() for end in (each.low, each.high, margin or 0))
+    axis.set_xlim(-reach, reach)
+    shaded = f" Shaded: less than {scale * margin:g} points either way." if margin is not None else ""
+    return Plot(figure, "; ".join(f"{name}: {interval}" for name, interval in intervals.items()) + f".{shaded}")
+
+
+def accuracy_by_rate(sweep, **point):
+    """The learning rates, (rates,) ascending, and the final test accuracy of every seed at them, (rates, seeds).
+
+    sweep: a `Sweep` over "learning_rate" and more; point: the other settings, enough to leave one run at each rate.
+    Accuracies are with recomputed statistics. Returns two empty arrays where the sweep holds no such point.
+    """
+    found = {
+        own["learning_rate"]: runs.recomputed.test_accuracy[:, -1]
+        for own, runs in zip(sweep.points, sweep.runs, strict=True)
+        if point.items() <= own.items()
+    }
+    return np.array(sorted(found)), np.array([found[rate] for rate in sorted(found)])
+
+
+def order_map(sweep, *, trained=0.5, decides=0.05):
+    """Where the order decides: before - after in points, a row per activation and depth, a column per learning rate.
+
+    sweep: a `Sweep` over "activation", "depth", "normalization" and "learning_rate". trained: where neither order
+    reaches this mean accuracy, the cell is hatched. decides: from this difference on a cell says which order is ahead; the star
+    marks the rate at which the better order does best. Returns a Plot.
+    """
+    rows = list(dict.fromkeys((point["depth"], point["activation"]) for point in sweep.points))
+    arms = [
+        [accuracy_by_rate(sweep, activation=activation, depth=depth, normalization=order)[1].mean(axis=1)
+         for order in ("before", "after")]
+        for depth, activation in rows
+    ]  # fmt: skip
+    rates = accuracy_by_rate(sweep, activation=rows[0][1], depth=rows[0][0], normalization="before")[0]
+    before, after = np.moveaxis(np.array(arms), 1, 0)  # (rows, rates) each
+    best = np.maximum(before, after)
+    figure, axis = new_figure(width=8.0, height=1.5 + 0.46 * len(rows))
+    axis.grid(False)
+    axis.pcolormesh(100 * (before - after), cmap="PuOr_r", vmin=-100, vmax=100, edgecolors="white", linewidth=2)
+    for row, column in np.ndindex(best.shape):
+        _order_cell(axis, row, column, before[row, column] - after[row, column], best[row], trained, decides)
+    axis.set_xticks(np.arange(len(rates)) + 0.5, [f"{rate:g}" for rate in rates])
+    axis.set_yticks(np.arange(len(rows)) + 0.5, [f"{activation}, {depth} layers" for depth, activation in rows])
+    axis.set(xlabel="learning rate", ylim=(len(rows), 0))
+    axis.set_title("before − after, in points of test accuracy", loc="left", fontsize=10)
+    return Plot(figure, _describe_orders(rates, before, after, best, trained, decides))
+
+
+def _order_cell(axis, row, column, difference, best, trained, decides):
+    """The words in one cell of the order map; best: the better order's accuracy in all cells of the row."""
+    from matplotlib.patches import Rectangle
+
+    if best[column] < trained:
+        grey = {"facecolor": "#EEEEEE", "edgecolor": "#CCCCCC", "hatch": "///"}
+        axis.add_patch(Rectangle((column, row), 1, 1, linewidth=0, **grey))
+        words = "neither trains"
+    elif abs(difference) < decides:
+        words = f"{100 * difference:+.0f}".replace("+0", "0").replace("-0", "0")
+    else:
+        words = f"{'before' if difference > 0 else 'after'} +{100 * abs(difference):.0f}"
+    star = "★ " if column == best.argmax() else ""
+    axis.text(column + 0.5, row + 0.5, star + words, ha="center", va="center", fontsize=9,
+              weight="bold" if "+" in words and len(words) > 4 else "normal",
+              color="white" if abs(difference) > 0.6 else "black")  # fmt: skip
+
+
+def _describe_orders(rates, before, after, best, trained, decides):
+    difference, learns = before - after, best >= trained
+    same = learns & (np.abs(difference) < decides)
+    starred = np.zeros_like(learns)
+    starred[np.arange(len(best)), best.argmax(axis=1)] = True
+    points = f"{100 * decides:g} points"
+    sentences = [
+        f"Each number is before minus after; ★ is where the better of the two does best. In {same.sum()} of the "
+        f"{learns.sum()} cells that train the two differ by less than {points}, in {(same & starred).sum()} of the "
+        f"{len(best)} starred ones."
+    ]
+    for name, ahead in (("Before", learns & (difference >= decides)), ("After", learns & (difference <= -decides))):
+        columns = [f"{rate:g}" for rate, here in zip(rates, ahead.any(axis=0), strict=True) if here]
+        if columns:
+            listed = " and ".join(filter(None, [", ".join(columns[:-1]), columns[-1]]))
+            sentences.append(f"{name} leads by more in {ahead.sum()}, at learning rate {listed}.")
+    return " ".join(sentences)
