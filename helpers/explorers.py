@@ -12,7 +12,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from helpers import batchnorm
-from helpers.plots import COLORS, LINESTYLES, MARKERS, Plot, new_figure
+from helpers.plots import COLORS, LINESTYLES, MARKERS, Plot, accuracy_by_rate, new_figure
 
 
 class Explorer:
@@ -229,3 +229,68 @@ def _number(value):
     if 1e-9 < abs(value) < 0.005:
         return f"{value:.0e}"
     return f"{value + 0:.2f}".replace("-0.00", "0.00")
+
+
+class PlacementExplorer(Explorer):
+    """Test accuracy for every place of Batch Normalization and every learning rate, for one activation and depth.
+
+    sweep: a `Sweep` over "activation", "depth", "normalization" and "learning_rate".
+    Raises ValueError where the sweep lacks one of them.
+    """
+
+    PLACES = ("none", "before", "after", "both", "some")
+    TRAINED = 0.9
+
+    def __init__(self, sweep):
+        needed = ("activation", "depth", "normalization", "learning_rate")
+        for name in needed:
+            if name not in sweep.points[0]:
+                raise ValueError(f"The sweep must go over {', '.join(needed)}; its points are {sweep.points[0]}.")
+        self._sweep = sweep
+        self._rates = sorted({point["learning_rate"] for point in sweep.points})
+        activations, depths = (list(dict.fromkeys(point[name] for point in sweep.points)) for name in needed[:2])
+        figure, axis = new_figure(width=8.4, height=3.0)
+        axis.grid(False)
+        axis.set(xlim=(0, len(self._rates)), ylim=(len(self.PLACES), 0), xlabel="learning rate")
+        axis.set_xticks(np.arange(len(self._rates)) + 0.5, [f"{rate:g}" for rate in self._rates])
+        axis.set_yticks(np.arange(len(self.PLACES)) + 0.5, self.PLACES)
+        axis.set_title("mean test accuracy (%) · ★ best learning rate of the row", loc="left", fontsize=10)
+        super().__init__(
+            {
+                "activation": widgets.ToggleButtons(options=activations, description="activation"),
+                "depth": widgets.ToggleButtons(
+                    options=[(f"{depth} layers", depth) for depth in sorted(depths)], description="depth"
+                ),
+            },
+            figure,
+        )
+
+    def draw(self, activation, depth):
+        axis, words = self.figure.axes[0], []
+        for row, place in enumerate(self.PLACES):
+            rates, accuracies = accuracy_by_rate(self._sweep, activation=activation, depth=depth, normalization=place)
+            if not len(rates):
+                axis.text(0.1, row + 0.5, "not run at this depth", va="center", color="#666666", style="italic")
+                continue
+            means = accuracies.mean(axis=1)
+            axis.pcolormesh(
+                np.arange(len(rates) + 1), [row, row + 1], 100 * means[None], cmap="cividis", vmin=0, vmax=100,
+                edgecolors="white", linewidth=2,
+            )  # fmt: skip
+            for column, mean in enumerate(means):
+                star = "★ " if column == means.argmax() else ""
+                axis.text(column + 0.5, row + 0.5, f"{star}{100 * mean:.0f}", ha="center", va="center",
+                          weight="bold" if star else "normal", color="white" if mean < 0.6 else "black")  # fmt: skip
+            words.append(f"{place}: {self._describe(rates, accuracies)}")
+        return (
+            f"{activation}, {depth} hidden layers, means of {len(self._sweep.runs[0].seeds)} seeds. {'; '.join(words)}."
+        )
+
+    def _describe(self, rates, accuracies):
+        """The best rate of a row in words, and at how many rates every seed trains."""
+        means = accuracies.mean(axis=1)
+        trained = (accuracies > self.TRAINED).all(axis=1).sum()
+        return (
+            f"{100 * means.max():.1f} % at its best learning rate, {rates[means.argmax()]:g}; every seed passes "
+            f"{100 * self.TRAINED:.0f} % at {trained} of {len(rates)} rates"
+        )
