@@ -1,0 +1,125 @@
+"""The measures of internal covariate shift, on distributions and networks whose answers are known."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+from scipy import stats
+
+from helpers import shift
+from helpers.data import load
+from helpers.networks import mlp
+from helpers.training import train_many
+
+
+def two_probes(before, after):
+    return np.stack([before, after])[None, :, :, None]
+
+
+ROWS = np.random.default_rng(0).normal(size=256)
+
+
+@pytest.mark.parametrize(
+    ("after", "expected", "part"),
+    [(ROWS + 3, 3, "mean"), (ROWS.mean() + 4 * (ROWS - ROWS.mean()), 3 * ROWS.std(), "spread")],
+)
+def test_a_moved_or_stretched_distribution_drifts_by_just_that(after, expected, part):
+    values = two_probes(ROWS, after)
+    assert shift.drift(values) == pytest.approx(expected)
+    parts = shift.drift_parts(values)._asdict()
+    assert parts.pop(part) == pytest.approx(expected**2)
+    assert all(other == pytest.approx(0, abs=1e-9) for other in parts.values())
+
+
+def test_rows_that_change_places_travel_but_the_distribution_stays():
+    values = two_probes(ROWS, np.random.default_rng(1).permutation(ROWS))
+    assert shift.drift(values) == pytest.approx(0)
+    assert shift.travel(values) > ROWS.std()
+
+
+def test_a_change_of_shape_alone_is_neither_mean_nor_spread():
+    square = np.sign(ROWS)
+    after = ROWS.mean() + ROWS.std() * (square - square.mean()) / square.std()
+    parts = shift.drift_parts(two_probes(ROWS, after))
+    assert parts.shape > 0.1
+    assert max(parts.mean, parts.spread) < 1e-9
+
+
+def test_drift_is_the_wasserstein_distance_and_below_travel():
+    values = np.random.default_rng(2).normal(size=(2, 4, 50, 3)) ** 3
+    drift, parts = shift.drift(values), shift.drift_parts(values)
+    assert drift.shape == (2, 3, 3)
+    assert (drift <= shift.travel(values)).all()
+    assert sum(parts) == pytest.approx(drift**2)
+    # SciPy has the distance of order 1, which is never above that of order 2, and equal for a pure move.
+    assert stats.wasserstein_distance(values[0, 0, :, 0], values[0, 1, :, 0]) <= drift[0, 0, 0]
+    assert stats.wasserstein_distance(ROWS, ROWS + 2) == pytest.approx(shift.drift(two_probes(ROWS, ROWS + 2)).item())
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 1, 5, 2), (1, 2, 0, 2), (2, 5, 2)])
+def test_other_shapes_are_refused_with_what_was_expected(shape):
+    with pytest.raises(ValueError, match=r"\(seeds, probes, rows, units\).*received"):
+        shift.drift(np.zeros(shape))
+
+
+DIGITS = load("digits", train_size=200)
+BUILD = functools.partial(mlp, depth=2, width=8, activation="tanh", normalization="before")
+
+
+def trained(steps=1, learning_rate=0.5, build=BUILD, optimizer=keras.optimizers.SGD, **options):
+    return train_many(
+        build,
+        DIGITS,
+        seeds=2,
+        steps=steps,
+        batch_size=50,
+        optimizer=optimizer(learning_rate, **options),
+        progress=False,
+    )
+
+
+def test_gradient_shift_is_what_a_tape_says_on_the_keras_model():
+    import tensorflow as tf
+
+    runs = trained()
+    model = runs.model(1)
+    rows = np.random.default_rng([1, 2]).choice(len(DIGITS.x_train), (1, 50))[0]
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def gradients():
+        with tf.GradientTape() as tape:
+            value = loss(DIGITS.y_train[rows], model(DIGITS.x_train[rows], training=True))
+        return [np.asarray(g) for g in tape.gradient(value, model.trainable_variables)]
+
+    names = [variable.path for variable in model.trainable_variables]
+    last = next(i for i, name in enumerate(names) if name.endswith("logits/kernel"))
+    before = gradients()
+    for variable, gradient in zip(model.trainable_variables[:last], before, strict=False):
+        variable.assign(variable - 0.5 * gradient)
+    a, b = before[last], gradients()[last]
+    measured = shift.gradient_shift([runs], batches=1)
+    assert measured.cosine.shape == measured.relative.shape == (1, 2, 2)
+    assert measured.cosine[0, -1, 1] == pytest.approx(np.sum(a * b) / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-4)
+    assert measured.relative[0, -1, 1] == pytest.approx(np.linalg.norm(a - b) / np.linalg.norm(a), abs=1e-3)
+
+
+def test_gradients_do_not_shift_where_nothing_is_updated_and_do_where_much_is():
+    still, moving = (shift.gradient_shift([trained(learning_rate=rate)], batches=2) for rate in (1e-9, 0.5))
+    assert still.cosine == pytest.approx(1, abs=1e-5)
+    assert still.relative == pytest.approx(0, abs=1e-4)
+    assert (moving.relative > 0.01).all()
+    assert (moving.cosine < 1).all()
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        ({"build": functools.partial(mlp, depth=2, width=8)}, "same build function"),
+        ({"momentum": 0.9}, "plain SGD"),
+        ({"optimizer": keras.optimizers.Adam}, "plain SGD"),
+    ],
+)
+def test_runs_that_do_not_belong_together_are_refused(others, message):
+    with pytest.raises(ValueError, match=message):
+        shift.gradient_shift([trained(), trained(**others)])
