@@ -581,6 +581,7 @@ class Freeze(KerasQuestion):
             "which use batch statistics",
             "which gammas and betas moved",
             "which kernels moved",
+            "whether freezing changed a weight",
         )
         return [
             Probe(
@@ -594,6 +595,7 @@ class Freeze(KerasQuestion):
                     ("every BatchNorm is in inference mode, in training too", 2),
                     ("gamma and beta stay with their statistics", 0.5),
                     ("the other layers can still learn", 1),
+                    ("freezing itself changes no weight", 0.5),
                 ),
             )
         ]
@@ -611,12 +613,17 @@ def _fit_frozen(freeze, given):
     _compile(model)
     x = np.random.default_rng(2).normal(3, 2, (16, 3)).astype(np.float32)
     model.fit(x, x[:, :1], batch_size=8, shuffle=False, verbose=0)
+    learned = [_array(weight) for weight in model.weights]
     result = freeze(model)
     if result is ...:
         return ...
     if result is not None and not _is_model(result):
         raise Remark(f"`freeze` should return the model; received a `{type(result).__name__}`.")
     model = model if result is None else result
+    kept = [_array(weight) for weight in model.weights]
+    lost = len(kept) != len(learned) or any(
+        new.shape != old.shape or (new != old).any() for new, old in zip(kept, learned, strict=False)
+    )
     norms = _norms(model)
     trained = [[norm.gamma, norm.beta] for norm in norms]
     tracked = [[norm.moving_mean, norm.moving_variance] for norm in norms]
@@ -639,10 +646,15 @@ def _fit_frozen(freeze, given):
     for norm in norms:
         z = np.random.default_rng(4).normal(5, 3, (8, norm.gamma.shape[0])).astype(np.float32)
         mode.append(np.abs(_array(norm(z, training=True)) - _array(norm(z, training=False))).max() > 1e-5)
-    return moved_tracked, mode, moved_trained, moved_kernels
+    return moved_tracked, mode, moved_trained, moved_kernels, lost
 
 
 def _say_frozen(name, received, expected):
+    if name == "whether freezing changed a weight":
+        return (
+            "The model that comes back should still have the weights that it had learned; "
+            "in yours kernels, gamma, beta or averages differ."
+        )
     count = len(expected)
     if received.shape != expected.shape:
         return f"The model should keep its `{count}` layers of this kind; yours has `{received.size}`."

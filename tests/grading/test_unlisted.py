@@ -150,15 +150,26 @@ WARM_UP = {
 
 FOLD = {
     "unchanged": lambda k, b, g, beta, m, v, epsilon=1e-3: (k, b),
-    "divided by the scale": lambda k, b, g, beta, m, v, epsilon=1e-3: (k / (g / np.sqrt(v + epsilon)), (b - m) * g / np.sqrt(v + epsilon) + beta),
+    "divided by the scale": lambda k, b, g, beta, m, v, epsilon=1e-3: (
+        k / (g / np.sqrt(v + epsilon)),
+        (b - m) * g / np.sqrt(v + epsilon) + beta
+    ),
     "beta first": lambda k, b, g, beta, m, v, epsilon=1e-3: folded(k, b, beta, g, m, v, epsilon),
     "moments swapped": lambda k, b, g, beta, m, v, epsilon=1e-3: folded(k, b, g, beta, v, np.abs(m), epsilon),
-    "transposed": lambda k, b, g, beta, m, v, epsilon=1e-3: (folded(k, b, g, beta, m, v, epsilon)[0].T, folded(k, b, g, beta, m, v, epsilon)[1]),
+    "transposed": lambda k, b, g, beta, m, v, epsilon=1e-3: (
+        folded(k, b, g, beta, m, v, epsilon)[0].T,
+        folded(k, b, g, beta, m, v, epsilon)[1]
+    ),
     "absolute": lambda k, b, g, beta, m, v, epsilon=1e-3: folded(k, b, np.abs(g), beta, m, v, epsilon),
     "bias first": lambda k, b, g, beta, m, v, epsilon=1e-3: folded(k, b, g, beta, m, v, epsilon)[::-1],
-    "training statistics": lambda k, b, g, beta, m, v, epsilon=1e-3: folded(k, b, g, beta, k.mean(0), k.var(0), epsilon),
+    "training statistics": lambda k, b, g, beta, m, v, epsilon=1e-3: (
+        folded(k, b, g, beta, k.mean(0), k.var(0), epsilon)
+    ),
     "beta subtracted": lambda k, b, g, beta, m, v, epsilon=1e-3: folded(k, b, g, -beta, m, v, epsilon),
-    "kernel shifted": lambda k, b, g, beta, m, v, epsilon=1e-3: (folded(k, b, g, beta, m, v, epsilon)[0] + beta, folded(k, b, g, beta, m, v, epsilon)[1]),
+    "kernel shifted": lambda k, b, g, beta, m, v, epsilon=1e-3: (
+        folded(k, b, g, beta, m, v, epsilon)[0] + beta,
+        folded(k, b, g, beta, m, v, epsilon)[1]
+    ),
     "one number": lambda k, b, g, beta, m, v, epsilon=1e-3: folded(k, b, g.mean(), beta, m, v.mean(), epsilon),
 }  # fmt: skip
 

@@ -1,0 +1,164 @@
+"""Notebook 07: the learner's copy runs unanswered, the solved one earns everything, nbgrader makes the same copy."""
+
+import ast
+import re
+from pathlib import Path
+
+import jupytext
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from helpers.grading import course
+from helpers.grading.course import QUESTIONS
+from helpers.grading.question import ChoiceQuestion
+from tools import exercises, grade
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "source" / "07_exercises.py"
+
+
+@pytest.fixture
+def solved():
+    return exercises.with_points(jupytext.read(SOURCE, fmt="py:percent"))
+
+
+@pytest.fixture
+def student(solved):
+    return exercises.strip_solutions(solved)
+
+
+def run(notebook, monkeypatch):
+    """Execute the cells in order as a kernel would; returns grade_id → the value of the cell's last expression."""
+    monkeypatch.setattr(course, "_results", {})
+    names, values = {"__name__": "__main__"}, {}
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        tree = ast.parse(cell.source)
+        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, "<cell>", "exec"), names)
+        if last is not None:
+            value = eval(compile(ast.Expression(last.value), "<cell>", "eval"), names)
+            values[cell.metadata.get("nbgrader", {}).get("grade_id", len(values))] = value
+    return values
+
+
+def graded(notebook):
+    return [cell for cell in notebook.cells if "nbgrader" in cell.metadata]
+
+
+def test_the_unanswered_notebook_runs_and_earns_nothing(student, monkeypatch):
+    values = run(student, monkeypatch)
+    results = [values[f"{question}_check"] for question in QUESTIONS]
+    assert [result.attempted for result in results] == [False] * len(QUESTIONS)
+    assert [repr(result) for result in results] == ["0"] * len(QUESTIONS)
+    assert "0 of 67 points" in str(list(values.values())[-1])
+
+
+def test_the_solved_notebook_earns_everything(solved, monkeypatch):
+    values = run(solved, monkeypatch)
+    for question in QUESTIONS.values():
+        result = values[f"{question.id}_check"]
+        assert (result.passed, result.score) == (True, question.points), str(result)
+    assert "Everything is correct" in str(list(values.values())[-1])
+
+
+def test_no_solution_is_left(student, solved):
+    text = "\n".join(cell.source for cell in student.cells)
+    assert "SOLUTION" not in text
+    assert text.count(exercises.STUB) == sum(cell.source.count("# BEGIN SOLUTION") for cell in solved.cells) + 1
+
+
+def test_nbgrader_makes_the_same_copy(student, solved):
+    preprocessors = pytest.importorskip("nbgrader.preprocessors")
+    clear = preprocessors.ClearSolutions(code_stub={"python": exercises.STUB})
+    theirs, _ = clear.preprocess(solved, {})
+    assert [cell.source for cell in theirs.cells] == [cell.source for cell in student.cells]
+
+
+def test_the_metadata_is_valid_and_survives_the_round_trip(student, solved):
+    validator = pytest.importorskip("nbgrader.nbgraderformat").MetadataValidator()
+    for notebook in (student, solved):
+        validator.validate_nb(notebook)
+    again = jupytext.reads(jupytext.writes(student, fmt="py:percent"), fmt="py:percent")
+    assert [cell.metadata for cell in again.cells] == [cell.metadata for cell in student.cells]
+
+
+def test_every_question_has_its_two_cells_and_its_points(student):
+    ids = [cell.metadata.nbgrader.grade_id for cell in graded(student)]
+    assert sorted(ids) == sorted(name for question in QUESTIONS for name in (question, f"{question}_check"))
+    assert len(set(ids)) == len(ids)
+    for cell in graded(student):
+        metadata = cell.metadata.nbgrader
+        question = metadata.grade_id.removesuffix("_check")
+        if metadata.grade_id == question:
+            assert (metadata.solution, metadata.grade, metadata.locked) == (True, False, False)
+            continue
+        assert (metadata.solution, metadata.grade, metadata.locked) == (False, True, True)
+        assert metadata.points == QUESTIONS[question].points
+        assert cell.source == f'check("{question}", {question})'
+
+
+def test_the_words_of_the_questions_are_those_that_are_checked(student):
+    text = "\n".join(cell.source for cell in student.cells if cell.cell_type == "markdown")
+    for question in QUESTIONS.values():
+        assert f"### {question.title}\n" in text
+        if isinstance(question, ChoiceQuestion):
+            assert f"> **The lesson:** {question.text}" in text
+            for letter, choice in question.options.items():
+                assert f"- **{letter}** {choice.text}" in text
+
+
+def test_what_to_read_again_exists():
+    for question in QUESTIONS.values():
+        source = ROOT / "source" / f"{question.notebook}.py"
+        if question.heading:
+            assert re.search(rf"^# #+ {re.escape(question.heading)}$", source.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_a_solution_without_an_end_is_an_error():
+    notebook = new_notebook(cells=[new_code_cell("x = ...\n# BEGIN SOLUTION\nx = 1")])
+    with pytest.raises(ValueError, match="without its other end"):
+        exercises.strip_solutions(notebook)
+
+
+# Submissions -----------------------------------------------------------------------------------------------------
+
+
+def test_a_duplicated_cell_is_graded_once(student):
+    twice = exercises.copy.deepcopy(student)
+    twice.cells += exercises.copy.deepcopy(graded(student)[:2])
+    repaired, remarks = grade.repair(twice, student)
+    ids = [cell.metadata.nbgrader.grade_id for cell in graded(repaired)]
+    assert sorted(ids) == sorted(cell.metadata.nbgrader.grade_id for cell in graded(student))
+    assert remarks == ["ex1 stood there twice", "ex1_check stood there twice"]
+
+
+def test_lost_metadata_and_lost_checks_come_back(student):
+    stripped = exercises.copy.deepcopy(student)
+    for cell in stripped.cells:
+        cell.metadata.pop("nbgrader", None)
+    stripped.cells = [cell for cell in stripped.cells if not cell.source.startswith('check("freeze"')]
+    repaired, remarks = grade.repair(stripped, student)
+    wanted = {cell.metadata.nbgrader.grade_id for cell in graded(student) if cell.metadata.nbgrader.grade}
+    assert {cell.metadata.nbgrader.grade_id for cell in graded(repaired)} == wanted
+    assert "freeze_check was missing" in remarks
+    assert "normalize_check had lost its metadata" in remarks
+
+
+def test_an_untouched_submission_needs_no_repair(student):
+    assert grade.repair(student, student) == (student, [])
+
+
+def test_submissions_are_found_as_files_and_as_folders(tmp_path):
+    (tmp_path / "ada.ipynb").write_text("{}")
+    (tmp_path / "Grace Hopper" / "helpers").mkdir(parents=True)
+    (tmp_path / "Grace Hopper" / "07_exercises.ipynb").write_text("{}")
+    (tmp_path / "Grace Hopper" / "02_mine.ipynb").write_text("{}")
+    (tmp_path / "empty").mkdir()
+    found = grade.find_submissions(tmp_path)
+    assert {name: path.name for name, path in found.items()} == {
+        "ada": "ada.ipynb", "Grace_Hopper": "07_exercises.ipynb", "empty": "07_exercises.ipynb"
+    }  # fmt: skip
+    with pytest.raises(FileNotFoundError, match="No submissions"):
+        grade.find_submissions(tmp_path / "empty")
