@@ -139,7 +139,7 @@ def _root_mean_square(differences):
 
 
 def _checked(values):
-    values = np.asarray(values, dtype=np.float64)
+    values = np.asarray(values)
     if values.ndim != 4 or values.shape[1] < 2 or values.shape[2] < 1:
         raise ValueError(
             "Expected values of the shape (seeds, probes, rows, units) with at least 2 probes and 1 row, "
