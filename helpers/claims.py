@@ -289,23 +289,24 @@ def _formula_and_expressiveness(formula_error, identity_error, gamma_beta_gain):
     return CONDITIONS, exact + "That gamma and beta alone can learn was not shown."
 
 
-def _placement(order_relu, order_tanh, order_sigmoid, edge_before, edge_after, some_loss):
+def _placement(order_relu, order_tanh, order_sigmoid, edge_before, edge_after, some_loss, some_edge):
     """Supported: at each order's own best learning rate, before is better than after for all three activations.
-    Contested: not so, and there are settings where before decides and settings where after does.
+    Contested: not so, and elsewhere there are settings where before decides and settings where after does.
     Supported with conditions: not so, but there are settings where before decides, and none where after does.
     Not supported here: otherwise."""
-    skipped = {
-        True: "Leaving every other layer without it costs accuracy.",
-        False: "Leaving every other layer without it costs little.",
-        None: "What it costs to leave it out of every other layer stayed undecided.",
-    }[some_loss]
+    if some_loss:
+        skipped = "Leaving every other layer without it costs accuracy."
+    elif some_edge:
+        skipped = "Leaving every other layer without it costs little at its best learning rate, and much beyond it."
+    else:
+        skipped = "Leaving every other layer without it costs little."
     if order_relu and order_tanh and order_sigmoid:
         return SUPPORTED, f"Before the activation is better, whichever the activation. {skipped}"
-    alike = "At its best learning rate, before is not clearly better for every activation. "
+    alike = "With the best learning rate for each, before is not clearly better for every activation. "
     if edge_before and edge_after:
-        return CONTESTED, f"{alike}At the edge of what trains, order decides, but in both directions. {skipped}"
+        return CONTESTED, f"{alike}At other learning rates the order decides, but in both directions. {skipped}"
     if edge_before:
-        return CONDITIONS, f"{alike}At the edge of what trains, order decides, and before wins. {skipped}"
+        return CONDITIONS, f"{alike}At other learning rates the order decides, and before wins. {skipped}"
     return NOT_SUPPORTED, f"{alike}No setting was found where before decides. {skipped}"
 
 
@@ -504,7 +505,7 @@ CLAIMS = {
             {
                 **{
                     f"order_{activation}": Measure(
-                        f"{activation}: test accuracy before − after, each at its own best learning rate",
+                        f"{activation}: test accuracy before − after, each at its own best learning rate, mean of the depths",
                         "points",
                         above=0.05,
                     )
@@ -517,7 +518,13 @@ CLAIMS = {
                     "after − before where after led most, on seeds not used to find it", "points", above=0.05
                 ),
                 "some_loss": Measure(
-                    "before in every layer − in every other layer, each at its own best learning rate",
+                    "before in every layer − in every other layer, each at its own best learning rate, mean of the "
+                    "activations",
+                    "points",
+                    above=0.05,
+                ),
+                "some_edge": Measure(
+                    "before in every layer − in every other layer, at the highest learning rate, mean of the activations",
                     "points",
                     above=0.05,
                 ),
