@@ -353,7 +353,7 @@ def _trace(model, optimizer, gradient_norms):
         norms = [tf.norm(gradients[position]) for position in kernels]
         return (trainable, tracked, optimizer_state), total, norms
 
-    @tf.function
+    @_compiled
     def train(trainable, tracked, optimizer_state, x, y, rows, steps):
         losses = tf.TensorArray(tf.float32, size=steps)
         norms = [tf.TensorArray(tf.float32, size=steps) for _ in kernels]
@@ -370,23 +370,32 @@ def _trace(model, optimizer, gradient_norms):
         right = tf.equal(_predicted_class(model, outputs), y)
         return tf.reduce_mean(tf.cast(right, tf.float32)), loss_function(y, outputs)
 
-    @tf.function
-    def evaluate(trainable, tracked, x_train, y_train, x_test, y_test):
+    @_compiled
+    def infer(trainable, tracked, x_train, y_train, x_test, y_test):
+        x = tf.concat([x_train, x_test], axis=0)
+
         def one(state):
-            trainable, tracked = state
-            on_train, _ = model.stateless_call(trainable, tracked, x_train, training=False)
-            on_test, _ = model.stateless_call(trainable, tracked, x_test, training=False)
-            moving = (*scores(y_train, on_train), *scores(y_test, on_test))
-            if not normalised:
-                return moving, moving
-            with _batch_statistics(model):
-                on_train, recomputed = model.stateless_call(trainable, tracked, x_train, training=False)
-            on_test, _ = model.stateless_call(trainable, recomputed, x_test, training=False)
-            return moving, (*scores(y_train, on_train), *scores(y_test, on_test))
+            outputs, _ = model.stateless_call(*state, x, training=False)
+            on_train, on_test = tf.split(outputs, [len(y_train), len(y_test)])
+            return *scores(y_train, on_train), *scores(y_test, on_test)
 
         return _for_every_seed(one, (trainable, tracked))
 
-    @tf.function
+    @_compiled
+    def recompute(trainable, tracked, x_train):
+        def one(state):
+            with _batch_statistics(model):
+                return model.stateless_call(*state, x_train, training=False)[1]
+
+        return _for_every_seed(one, (trainable, tracked))
+
+    def evaluate(trainable, tracked, *data):
+        moving = infer(trainable, tracked, *data)
+        if not normalised:
+            return moving, moving
+        return moving, infer(trainable, recompute(trainable, tracked, data[0]), *data)
+
+    @_compiled
     def probe(trainable, tracked, x):
         activations = [layer for layer in model.layers if isinstance(layer, keras.layers.Activation)]
         inside = keras.Model(model.inputs, [*(layer.input for layer in activations), *model.outputs])
@@ -398,6 +407,19 @@ def _trace(model, optimizer, gradient_norms):
         return _for_every_seed(one, (trainable, tracked))
 
     return _Graph(train, evaluate, probe)
+
+
+def _compiled(function):
+    """`tf.function`, traced apart from the call: one trace for each architecture is the plan and needs no warning."""
+    compiled = tf.function(function)
+
+    @functools.wraps(function)
+    def call(*arguments):
+        compiled.get_concrete_function(*arguments)
+        return compiled(*arguments)
+
+    call.trace = compiled.get_concrete_function
+    return call
 
 
 def _for_every_seed(function, stacked):
@@ -478,7 +500,7 @@ class _Group:
     def trace(self):
         """Trace the training graph before anything is trained; a ValueError says what cannot be stacked."""
         try:
-            self.graph.train.get_concrete_function(*self._training_arguments(stop=1))
+            self.graph.train.trace(*self._training_arguments(stop=1))
         except Exception as error:
             raise ValueError(
                 "This model or optimizer cannot be trained for several seeds at once. Every layer must work on tensors "

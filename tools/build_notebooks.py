@@ -71,8 +71,19 @@ def execute(notebook, folder=NOTEBOOKS):
     metadata.language_info = nbformat.from_dict({"name": "python"})  # the kernel's own names its exact version
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [output for output in map(_without_widget, cell.outputs) if output is not None]
+            cell.outputs = _joined([output for output in map(_without_widget, cell.outputs) if output is not None])
     return notebook
+
+
+def _joined(outputs):
+    """Neighbouring pieces of one stream as one output: where the kernel cut them depends on the moment."""
+    joined = []
+    for output in outputs:
+        if joined and output.get("name") and output.get("name") == joined[-1].get("name"):
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def _without_widget(output):
