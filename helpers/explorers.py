@@ -11,8 +11,8 @@ import math
 import ipywidgets as widgets
 import numpy as np
 
-from helpers import batchnorm
-from helpers.plots import COLORS, LINESTYLES, MARKERS, Plot, accuracy_by_rate, new_figure
+from helpers import batchnorm, shift
+from helpers.plots import COLORS, LINESTYLES, MARKERS, PERCENTILES, Plot, accuracy_by_rate, new_figure, ridge
 
 
 class Explorer:
@@ -293,4 +293,57 @@ class PlacementExplorer(Explorer):
         return (
             f"{100 * means.max():.1f} % at its best learning rate, {rates[means.argmax()]:g}; every seed passes "
             f"{100 * self.TRAINED:.0f} % at {trained} of {len(rates)} rates"
+        )
+
+
+class DistributionExplorer(Explorer):
+    """The distribution of one unit's pre-activations at one training step, in two networks side by side.
+
+    arms: {name: Runs}, two of them, with `pre_activations` of the same layers at the same steps. The first seed of each
+    is shown. Curves: the 15th, 50th and 85th percentile over training. Hill: the distribution at the chosen step.
+    Diamond: one and the same image.
+    """
+
+    IMAGE = 0  # which row of the probe batch the diamond follows
+
+    def __init__(self, arms):
+        self._arms = {name: list(runs.pre_activations.values()) for name, runs in arms.items()}
+        first = next(iter(arms.values()))
+        self._at = np.array(first.settings.probes.at)
+        layers = next(iter(self._arms.values()))
+        figure, axes = new_figure(1, len(arms), width=8.4, height=3.8, sharey=True)
+        for axis, name in zip(axes, arms, strict=True):
+            axis.set(title=name, xlabel="pre-activation of the unit", xlim=(-6, 6))
+            axis.set_ylim(self._at[0] - 0.03 * self._at[-1], 1.2 * self._at[-1])
+            axis.locator_params(nbins=5)
+        axes[0].set_ylabel("training step")
+        super().__init__(
+            {
+                "step": widgets.SelectionSlider(options=self._at.tolist(), value=int(self._at[0]), description="step"),
+                "layer": widgets.IntSlider(len(layers), min=1, max=len(layers), description="layer"),
+                "unit": widgets.IntSlider(3, min=0, max=layers[0].shape[-1] - 1, description="unit"),
+            },
+            figure,
+        )
+
+    def draw(self, step, layer, unit):
+        words = [f"Step {step}, hidden layer {layer}, unit {unit}."]
+        for i, (axis, (name, layers)) in enumerate(zip(self.figure.axes, self._arms.items(), strict=True)):
+            values = layers[layer - 1][0, :, :, unit]
+            now = int(np.flatnonzero(self._at == step)[0])
+            curves = np.percentile(values, PERCENTILES, axis=1)
+            for curve, style, width in zip(curves, (1, 0, 1), (1, 2, 1), strict=True):
+                axis.plot(curve, self._at, color=COLORS[i], linestyle=LINESTYLES[style], linewidth=width)
+            ridge(axis, values[now], step, 0.18 * self._at[-1], COLORS[i])
+            axis.plot(values[now, self.IMAGE], step, "D", color="white", markeredgecolor="black", markersize=7)
+            words.append(self._describe(name, values, now, curves[:, now]))
+        return " ".join(words)
+
+    def _describe(self, name, values, now, percentiles):
+        low, middle, high = percentiles
+        place = np.mean(values[now] < values[now, self.IMAGE])
+        since = shift.drift(values[[0, now]][None, :, :, None]).item()
+        return (
+            f"{name}: middle {_number(middle)}, 15 to 85 % of the images from {_number(low)} to {_number(high)}; drift "
+            f"since the first step {_number(since)}. The image with the diamond lies above {place:.0%} of the others."
         )

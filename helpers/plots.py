@@ -230,13 +230,13 @@ def _describe_orders(rates, before, after, best, trained, decides):
     return " ".join(sentences)
 
 
-# ---------------------------------------------------------------------------------------------- internal covariate shift
+# --------------------------------------------------------------------------------------------- internal covariate shift
 # arms: {name: Runs} with `pre_activations` probed at the same steps; layers in the order of the network.
 
 PERCENTILES = (15, 50, 85)  # as in Ioffe & Szegedy 2015, Figure 1
 
 
-def ridge(axis, values, base, height, color, *, alpha=0.6):
+def ridge(axis, values, base, height, color, *, alpha=0.9):
     """Draw the distribution of `values` as a hill of the given height standing on the horizontal line at `base`.
 
     The height is the same for every hill, so that narrow distributions stay visible: compare places and widths.
@@ -247,7 +247,7 @@ def ridge(axis, values, base, height, color, *, alpha=0.6):
     x = np.linspace(values.min() - margin, values.max() + margin, 120)
     density = gaussian_kde(values)(x) if np.ptp(values) > 1e-6 else np.exp(-(((x - values[0]) / 2e-4) ** 2))
     axis.fill_between(x, base, base + height * density / density.max(), color=color, alpha=alpha, linewidth=0)
-    axis.plot(x, base + height * density / density.max(), color=color, linewidth=0.9)
+    axis.plot(x, base + height * density / density.max(), color="white", linewidth=1)
 
 
 def percentiles_over_training(arms, *, unit, seed):
@@ -294,13 +294,13 @@ def ridgelines(arms, *, layer, unit, seed, every=2):
         at = runs.settings.probes.at[::every]
         values = list(runs.pre_activations.values())[layer - 1][runs.seeds.index(seed), ::every, :, unit]
         for number in range(len(at) - 1, -1, -1):  # from the top down, so that a hill covers the foot of the one above
-            ridge(axis, values[number], at[number], 2.2 * (at[1] - at[0]), COLORS[i])
+            ridge(axis, values[number], at[number], 1.6 * (at[1] - at[0]), COLORS[i])
         axis.set(title=f"{name} · hidden layer {layer}, unit {unit}", xlabel="pre-activation")
         axis.grid(axis="x")
         widths.append(f"{name} from {values[0].std():.2f} to {values[-1].std():.2f}")
     axes[0].set_ylabel("training step (first below, last on top)")
-    return Plot(figure, f"Each hill is the unit's distribution over the same {values.shape[1]} images at one step, seed "
-                        f"{seed}; all hills have the same height. Its standard deviation goes, "
+    return Plot(figure, f"Each hill is the unit's distribution over the same {values.shape[1]} images at one step, "
+                        f"seed {seed}; all hills have the same height. Its standard deviation goes, "
                         f"{'; '.join(widths)}.")  # fmt: skip
 
 
