@@ -505,7 +505,8 @@ CLAIMS = {
             {
                 **{
                     f"order_{activation}": Measure(
-                        f"{activation}: test accuracy before − after, each at its own best learning rate, mean of the depths",
+                        f"{activation}: test accuracy before − after, each at its own best learning rate, mean of the "
+                        "depths",
                         "points",
                         above=0.05,
                     )
@@ -524,7 +525,8 @@ CLAIMS = {
                     above=0.05,
                 ),
                 "some_edge": Measure(
-                    "before in every layer − in every other layer, at the highest learning rate, mean of the activations",
+                    "before in every layer − in every other layer, at the highest learning rate, mean of the "
+                    "activations",
                     "points",
                     above=0.05,
                 ),
