@@ -42,3 +42,7 @@ $(VENV)/lab-installed: requirements.lock.txt
 $(VENV)/dev-installed: requirements-dev.lock.txt requirements.lock.txt
 	@$(PYTHON) tools/make_venv.py $(VENV) requirements-dev.lock.txt
 	@touch $@ $(VENV)/lab-installed
+
+.PHONY: grade-demo
+grade-demo: $(VENV)/dev-installed
+	$(BIN)/python tools/grade_demo.py
