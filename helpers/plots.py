@@ -241,11 +241,10 @@ def ridge(axis, values, base, height, color, *, alpha=0.9):
 
     The height is the same for every hill, so that narrow distributions stay visible: compare places and widths.
     """
-    from scipy.stats import gaussian_kde
-
-    margin = max(0.3 * np.ptp(values), 1e-3)
-    x = np.linspace(values.min() - margin, values.max() + margin, 120)
-    density = gaussian_kde(values)(x) if np.ptp(values) > 1e-6 else np.exp(-(((x - values[0]) / 2e-4) ** 2))
+    # A Gaussian kernel by Scott's rule; scipy.stats.gaussian_kde would take half of the time of an explorer's redraw.
+    bandwidth = max(values.std() * len(values) ** -0.2, 1e-4)
+    x = np.linspace(values.min() - 3 * bandwidth, values.max() + 3 * bandwidth, 120)
+    density = np.exp(-0.5 * ((x[:, None] - values) / bandwidth) ** 2).sum(axis=1)
     axis.fill_between(x, base, base + height * density / density.max(), color=color, alpha=alpha, linewidth=0)
     axis.plot(x, base + height * density / density.max(), color="white", linewidth=1)
 

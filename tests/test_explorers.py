@@ -2,12 +2,33 @@
 
 import base64
 import re
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from helpers.explorers import Explorer, MomentumExplorer, NormalizationExplorer
+from helpers.explorers import DistributionExplorer, Explorer, MomentumExplorer, NormalizationExplorer
 
-EXPLORERS = [NormalizationExplorer, MomentumExplorer]
+STEPS = (0, 50, 100)
+
+
+def run_with(values):
+    """What the explorer looks at in a `Runs`: values (probes, rows), one seed, two layers of three units."""
+    values = np.repeat(np.asarray(values, dtype=np.float32)[None, :, :, None], 3, axis=3) * (1, 2, 0.5)
+    probes = SimpleNamespace(at=STEPS)
+    return SimpleNamespace(
+        pre_activations={"activation_1": values, "activation_2": values + 1}, settings=SimpleNamespace(probes=probes)
+    )
+
+
+ROWS = np.random.default_rng(0).normal(size=40)
+
+
+def distributions(without=(ROWS, ROWS + 2, ROWS - 1), with_batchnorm=(ROWS, ROWS, ROWS[::-1])):
+    return DistributionExplorer({"without": run_with(without), "with": run_with(with_batchnorm)})
+
+
+EXPLORERS = [NormalizationExplorer, MomentumExplorer, distributions]
 PNG = b"\x89PNG"
 
 
@@ -151,3 +172,23 @@ def test_batches_needed_for_90_percent(momentum, batches):
     explorer.controls["steps"].value = 7
     assert f"To cover 90 % takes {batches} batches." in explorer.plot.caption
     assert 1 - momentum**batches >= 0.9 > 1 - momentum ** (batches - 1)
+
+
+def test_distribution_explorer_tells_a_move_from_a_change_of_places():
+    explorer = distributions()
+    explorer.controls["layer"].value, explorer.controls["unit"].value = 1, 1  # a unit with twice the values
+    for step, expected in zip(STEPS, (0, 4, 2), strict=True):
+        explorer.controls["step"].value = step
+        drifts = [float(found) for found in re.findall(r"first step ([\d.]+)\.", explorer.plot.caption)]
+        assert drifts == pytest.approx([expected, 0], abs=0.01)
+    shares = [int(found) for found in re.findall(r"above (\d+)%", explorer.plot.caption)]
+    assert shares == [round(100 * np.mean(values < values[0])) for values in (ROWS, ROWS[::-1])]
+
+
+def test_distribution_explorer_draws_units_that_do_not_vary():
+    constant = np.full((3, 40), 0.4)
+    explorer = distributions(constant, constant + [[0], [1], [2]])
+    explorer.controls["layer"].value, explorer.controls["unit"].value, explorer.controls["step"].value = 1, 0, 100
+    assert "from 0.40 to 0.40; drift since the first step 0.00" in explorer.plot.caption
+    assert "from 2.40 to 2.40; drift since the first step 2.00" in explorer.plot.caption
+    assert not re.search("nan|inf", explorer.plot.caption)

@@ -1,13 +1,14 @@
 """The measures of internal covariate shift, on distributions and networks whose answers are known."""
 
 import functools
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 from scipy import stats
 
-from helpers import shift
+from helpers import plots, shift
 from helpers.data import load
 from helpers.networks import mlp
 from helpers.training import train_many
@@ -123,3 +124,43 @@ def test_gradients_do_not_shift_where_nothing_is_updated_and_do_where_much_is():
 def test_runs_that_do_not_belong_together_are_refused(others, message):
     with pytest.raises(ValueError, match=message):
         shift.gradient_shift([trained(), trained(**others)])
+
+
+def run_with(*probes):
+    """A stand-in for a `Runs` with two layers of two units, all with these values: rows at steps 0, 25, 50, ..."""
+    values = np.stack([np.stack([np.stack([rows, 2 * rows], axis=1) for rows in probes])] * 3)
+    at = tuple(range(0, 25 * len(probes), 25))
+    return SimpleNamespace(
+        pre_activations={"activation_1": values, "activation_2": values},
+        seeds=(5, 6, 7),
+        settings=SimpleNamespace(probes=SimpleNamespace(at=at)),
+    )
+
+
+ARMS = {"moves": run_with(ROWS, ROWS + 1, ROWS + 3), "changes places": run_with(ROWS, ROWS[::-1], ROWS)}
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        (lambda: plots.percentiles_over_training(ARMS, unit=0, seed=6), ["Unit 0", "seed 6", "moves, last layer"]),
+        (lambda: plots.ridgelines(ARMS, layer=2, unit=1, seed=5, every=1), [f"to {2 * ROWS.std():.2f}"]),
+        # The second unit has twice the values: moves of 1 and 2, then of 2 and 4.
+        (lambda: plots.drift_over_training(ARMS), ["moves 1.50 in the first 25 steps, then 3.00 to 3.00"]),
+        (lambda: plots.drift_parts_bars({"moves": ARMS["moves"], "again": ARMS["moves"]}), ["100 to 100 % of it"]),
+        (
+            lambda: plots.places_of_images(ARMS, layer=1, unit=0, seed=7, before=0, after=25),
+            ["drifts by 1.00, an image travels by 1.00 (correlation of old and new values 1.00)", "drifts by 0.00, an"],
+        ),
+        (
+            lambda: plots.drift_against_accuracy({"one": (np.array([0.1, 0.3]), np.array([0.5, 0.7]))}),
+            ["one: drift 0.20, accuracy 60 %"],
+        ),
+    ],
+)
+def test_figures_say_what_they_show(draw, said):
+    plot = draw()
+    assert plot.png().startswith(b"\x89PNG")
+    for words in said:
+        assert words in plot.caption
+    assert "nan" not in plot.caption
