@@ -187,7 +187,7 @@ def test_distribution_explorer_tells_a_move_from_a_change_of_places():
 
 def test_distribution_explorer_draws_units_that_do_not_vary():
     constant = np.full((3, 40), 0.4)
-    explorer = distributions(constant, constant + [[0], [1], [2]])
+    explorer = distributions(constant, np.add(constant, [[0], [1], [2]]))
     explorer.controls["layer"].value, explorer.controls["unit"].value, explorer.controls["step"].value = 1, 0, 100
     assert "from 0.40 to 0.40; drift since the first step 0.00" in explorer.plot.caption
     assert "from 2.40 to 2.40; drift since the first step 2.00" in explorer.plot.caption

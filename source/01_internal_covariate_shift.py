@@ -1,0 +1,554 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # 1 · Internal covariate shift
+#
+# **Time:** about 40 minutes · **Before this:** [00](00_start_here.ipynb)
+#
+# Why was Batch Normalization invented, and was the reason right? You watch a network from the inside while it trains.
+# Afterwards you can
+#
+# - show what *internal covariate shift* is, and put a number with an interval on it;
+# - say which part of it Batch Normalization removes, and which part it does not touch;
+# - give a second definition of the shift, by gradients, and say why a good score there can mean nothing;
+# - judge for yourself the experiment that made researchers doubt the story, and name the trap in it.
+#
+# You need to know what a layer, a batch and a training step are. Of Batch Normalization ("BatchNorm") one sentence will
+# do for now: *it is a layer that gives every unit's values mean 0 and standard deviation 1 within each batch.* How it
+# does that is the subject of [02](02_batchnorm_from_scratch.ipynb).
+#
+# Some cells ask for a **prediction**. Write it down before you run on: being wrong here is where the learning is.
+
+# %% tags=["setup"]
+import helpers  # noqa: F401
+
+# %% [markdown]
+# ## The story
+#
+# > **The lesson:** As a neural network trains, the distribution of activations inside the network keeps changing.
+#
+# > **The lesson:** When earlier layers update their weights, later layers suddenly receive inputs with new ranges and
+# > patterns.
+#
+# > **The lesson:** This constant shift slows down training and makes optimization unstable.
+# > This problem is known as internal covariate shift.
+#
+# There are two claims in this. *The distributions move*: we can look. And *this is what slows training down*: for that
+# we need an experiment. Let us take them in this order.
+#
+# ## A network to look into
+#
+# We rebuild in small the network of the paper that introduced Batch Normalization (Ioffe & Szegedy 2015, Figure 1):
+# three hidden layers of 100 sigmoid units, small random initial weights, images of handwritten digits. Loading
+# TensorFlow takes a few seconds.
+
+# %%
+import functools
+
+import numpy as np
+
+from helpers.data import load
+from helpers.training import Probes, sweep, train_many
+
+import keras
+from keras.layers import Activation, BatchNormalization, Dense
+
+digits = load("digits")
+print(digits)
+
+
+def network(batchnorm, depth=3, noise=None):
+    small_weights = keras.initializers.RandomNormal(stddev=0.1)
+    layers = [keras.Input((64,))]
+    for _ in range(depth):
+        layers.append(Dense(100, kernel_initializer=small_weights))
+        if batchnorm:
+            layers.append(BatchNormalization())
+        if noise:
+            layers.append(noise())  # comes into play near the end of this notebook
+        layers.append(Activation("sigmoid"))
+    layers.append(Dense(10, kernel_initializer=small_weights))
+    return keras.Sequential(layers)
+
+
+without = functools.partial(network, batchnorm=False)  # without() builds the plain network
+with_batchnorm = functools.partial(network, batchnorm=True)
+with_batchnorm().summary(line_length=60)
+
+# %% [markdown]
+# The number that goes *into* a sigmoid we call the **pre-activation** of that unit. Each hidden layer has 100 units,
+# so an image makes 100 pre-activations per layer. For 256 images, one unit has 256 of them: that is its *distribution*.
+#
+# ## A fair start
+#
+# A network with a badly chosen learning rate learns slowly whatever its distributions do. So we first look for the rate
+# that suits the *plain* network best, and then give the same rate to both. If this favours one side, it is the plain one.
+#
+# `train_many` trains the same network from 8 **seeds** at once: 8 draws of the initial weights and of the order of the
+# batches. Look for the highest number of the second column.
+
+# %% tags=["nbval-ignore-output"]
+rates = sweep({"learning_rate": [0.1, 0.3, 1.0, 3.0]}, without, digits, seeds=range(8), steps=200, batch_size=60)
+after_200 = {point["learning_rate"]: runs.moving.train_accuracy[:, -1].mean()
+             for point, runs in zip(rates.points, rates.runs)}
+for rate, accuracy in after_200.items():
+    print(f"learning rate {rate:3}   training accuracy after 200 steps {accuracy:6.1%}")
+
+# %%
+best_rate = max(after_200, key=after_200.get)
+print("the best learning rate for the plain network:", best_rate)
+
+# %% [markdown]
+# Now train both networks for 600 steps. `Probes` looks inside every 25 steps: it shows the network always the same 256
+# training images and writes down all pre-activations.
+
+# %% tags=["nbval-ignore-output"]
+def train(build, steps):
+    return train_many(build, digits, seeds=range(8), steps=steps, batch_size=60, optimizer=keras.optimizers.SGD(best_rate),
+                      evaluate_every=50, probes=Probes(at=tuple(range(0, steps + 1, 25))))
+
+
+arms = {"without BatchNorm": train(without, 600), "with BatchNorm": train(with_batchnorm, 600)}
+for name, runs in arms.items():
+    values = list(runs.pre_activations.values())
+    print(f"{name:18} {runs}; {len(values)} layers, each {values[0].shape} = (seeds, probes, images, units)")
+
+# %% tags=["nbval-ignore-output"]
+from helpers import plots
+
+plots.learning_curves(arms, "train_accuracy", statistics="recomputed")
+
+# %% [markdown]
+# Same initial weights, same batches, the learning rate that the plain network likes best, and yet. So there is something
+# to explain.
+#
+# ## Watch one unit
+#
+# > **The lesson:** Instead of letting values grow unpredictably, BatchNorm ensures that activations remain
+# > well-behaved.
+#
+# The paper's figure shows three **percentiles** of one unit: 15 % of the images lie below the lowest line, half below the
+# middle one, 85 % below the highest. If the distribution stands still, all three lines are level.
+#
+# **Predict first.** Without BatchNorm, in which hidden layer will the distributions move furthest: 1 (next to the
+# image), 2, or 3 (next to the output)?
+
+# %%
+my_prediction = None  # your guess: 1, 2 or 3
+
+# %% tags=["nbval-ignore-output"]
+plots.percentiles_over_training(arms, unit=3, seed=0)
+
+# %% [markdown]
+# Follow the upper right panel from the left. At step 0 the three lines are one: all images look nearly the same to this
+# unit. Then the whole bundle is thrown to another place, and when the network at last begins to learn, it opens like
+# a fan. The grey lines say that this is not the mood of one run: it goes like this with every seed.
+#
+# The same unit again, with its whole distribution instead of three lines. Each hill is one moment; time goes upwards.
+
+# %% tags=["nbval-ignore-output"]
+plots.ridgelines(arms, layer=3, unit=3, seed=0)
+
+# %% [markdown]
+# Two networks, one data set. On the left a sigmoid gets its inputs now at −2, now around 0, now as two hills. On the
+# right it can rely on what it gets.
+#
+# ## Play with it
+#
+# One unit is an anecdote. Here are all 300 of them, at every probed step. The curves are the 15, 50 and 85 %
+# percentiles over training, the hill is the distribution at the chosen step, and the white diamond follows **one and
+# the same image**.
+#
+# 1. Move **step** from left to right. Which side has the moving hill?
+# 2. Choose **layer** 1 and 2, and some other **units**. Is the picture the same?
+# 3. Go back to step 0 and watch only the **diamonds** while you move **step** to 100. Keep in mind what you saw on the
+#    right.
+#
+# (Sliders need a running notebook. On a page without one you see a picture of the first position.)
+
+# %% tags=["nbval-ignore-output"]
+from helpers.explorers import DistributionExplorer
+
+DistributionExplorer(arms)
+
+# %% [markdown]
+# ## The shift as a number
+#
+# "It moves a lot" is no measurement. We need a distance between two distributions of the same unit: its 256 values
+# before, and its 256 values 25 steps later. Sort both lists. Pair the smallest with the smallest, the second with the
+# second, up to the largest with the largest, and take the root of the mean squared difference:
+#
+# $$\text{drift} = \sqrt{\frac1n \sum_{i=1}^{n} \left(a_{(i)} - b_{(i)}\right)^2}
+# \qquad a_{(1)} \le a_{(2)} \le \dots \quad b_{(1)} \le b_{(2)} \le \dots$$
+#
+# (Statisticians call it the Wasserstein distance of order 2.) If every value moves up by 3, the drift is 3. If the images
+# only swap places, it is 0: drift asks *where the values lie*, not which image has which.
+
+# %%
+before = np.array([0.2, 1.7, 0.9, 3.1])
+for what, after in (("all values + 3", before + 3), ("places swapped", before[::-1]), ("one value moved by 2", before + [0, 0, 0, 2])):
+    print(f"{what:21} drift", np.sqrt(np.mean((np.sort(after) - np.sort(before)) ** 2)).round(3))
+
+# %% [markdown]
+# The unit of the drift is the unit of the pre-activations. That is a ruler both networks share: a sigmoid does not care
+# who feeds it, and does all its work between about −4 and 4.
+#
+# `helpers.shift.drift` computes this for every seed, probe and unit at once. First, how it goes over time. Find the steps
+# at which the plain network drifts most, and compare them with its learning curve above.
+
+# %% tags=["nbval-ignore-output"]
+plots.drift_over_training(arms)
+
+# %% [markdown]
+# Three acts. First a jolt: the last layers run to where the ten outputs are right *on average*, with no regard to the
+# image. Then the plain network is stuck: it does not learn, and in the first layers it drifts no more than the other. The
+# long, large shift comes just when it learns.
+# Remember this: **a network that learns must shift.** Its layers learn by changing what they tell the next one.
+#
+# Now one number for each seed: the mean over all probes, layers and units. **Predict:** the drift with BatchNorm, as a
+# multiple of the drift without. 1 would mean "no difference".
+
+# %%
+my_prediction_ratio = None  # your guess, such as 0.8
+
+# %% tags=["nbval-ignore-output"]
+from helpers.shift import drift
+from helpers.statistics import mean_interval
+
+
+def mean_drift(runs, steps=600):
+    """The mean drift in 25 steps up to this step, over all layers and units: one number per seed."""
+    probes = steps // 25 + 1
+    return np.mean([drift(values[:, :probes]).mean(axis=(1, 2)) for values in runs.pre_activations.values()], axis=0)
+
+
+drifts = {name: mean_drift(runs) for name, runs in arms.items()}
+ratio = drifts["with BatchNorm"] / drifts["without BatchNorm"]
+for name, values in drifts.items():
+    print(f"{name:18} drift in 25 steps:", mean_interval(values, unit=""))
+print("with / without, seed by seed:       ", mean_interval(ratio, unit=""))
+
+by_layer = [drift(values).mean() for values in arms["without BatchNorm"].pre_activations.values()]
+
+# %%
+print("layer that moves furthest. Your prediction:", my_prediction or "no prediction yet",
+      "· measured:", 1 + int(np.argmax(by_layer)))
+print("drift with / without. Your prediction:", my_prediction_ratio or "no prediction yet",
+      f"· measured: about {ratio.mean():.1f}")
+assert mean_interval(ratio, unit="").high < 0.8, "BatchNorm did not clearly reduce the drift"
+
+# %% [markdown]
+# So the first claim holds: distributions move, and with BatchNorm they move much less.
+#
+# ## Was that a discovery?
+#
+# Be suspicious of a victory that cannot fail. BatchNorm *sets* the mean and the standard deviation of every unit. No
+# wonder that they hold still! Luckily the drift can be taken apart. Its square is the sum of three parts:
+#
+# $$\text{drift}^2 = (\text{change of the mean})^2 + (\text{change of the standard deviation})^2 + \text{change of shape}$$
+#
+# Look for what is left on the right-hand side.
+
+# %% tags=["nbval-ignore-output"]
+plots.drift_parts_bars(arms)
+
+# %%
+from helpers.shift import drift_parts
+
+moments = {}
+for name, runs in arms.items():
+    parts = np.sum([[part.sum() for part in drift_parts(values)] for values in runs.pre_activations.values()], axis=0)
+    moments[name] = (parts[0] + parts[1]) / parts.sum()
+assert moments["without BatchNorm"] > 0.8 > 0.4 > moments["with BatchNorm"]
+print("✓ without BatchNorm the drift is nearly all mean and spread; with BatchNorm most of it is shape")
+
+# %% [markdown]
+# BatchNorm removes what it was built to remove, no more. (The little that is left of mean and spread are gamma and
+# beta: two numbers per unit, by which the network *chooses* mean and spread. You meet them in 02.)
+#
+# ## What BatchNorm does not hold still
+#
+# Now remember the diamond. **Predict:** with BatchNorm, between step 0 and step 100, a unit of the last layer keeps its
+# distribution. Do the *images* keep their places in it? Is an image that was far up still far up?
+
+# %%
+my_prediction = None  # your guess: "they keep their places" or "they change places"
+
+# %% tags=["nbval-ignore-output"]
+plots.places_of_images(arms, layer=3, unit=3, seed=0, before=0, after=100)
+
+# %% [markdown]
+# **Now look again at the right half.** The black bars at both ends are nearly the same: a percentile plot would say
+# "nothing happened here". And between them everything happened. It has to: at step 0 this network knew nothing, at
+# step 100 it knew nearly all digits. What the *next layer* receives is not a histogram but this image's value, and that
+# value was thrown about.
+#
+# For a number, pair by image instead of by rank. We call it **travel**: the root of the mean squared difference between
+# an image's old value and its new one.
+
+# %% tags=["nbval-ignore-output"]
+from helpers.shift import travel
+
+travels = {name: np.mean([travel(values).mean(axis=(1, 2)) for values in runs.pre_activations.values()], axis=0)
+           for name, runs in arms.items()}
+travel_ratio = travels["with BatchNorm"] / travels["without BatchNorm"]
+for name, values in travels.items():
+    print(f"{name:18} travel in 25 steps:", mean_interval(values, unit=""))
+print("with / without, seed by seed:        travel", mean_interval(travel_ratio, unit=""))
+print("                                     drift ", mean_interval(ratio, unit=""))
+
+last = list(arms["with BatchNorm"].pre_activations.values())[-1]
+kept = np.mean([np.corrcoef(last[seed, 0, :, unit], last[seed, 4, :, unit])[0, 1]
+                for seed in range(8) for unit in range(100)])  # probe 4 is step 100
+print(f"\nlast layer with BatchNorm, correlation of an image's values at steps 0 and 100: {kept:.2f} (mean of all units)")
+
+# %%
+print("your prediction:", my_prediction or "no prediction yet")
+print("measured:", "they change places" if kept < 0.7 else "they keep their places")
+assert mean_interval(travel_ratio, unit="").low > 1.5 * mean_interval(ratio, unit="").high
+print("✓ BatchNorm reduces the drift of distributions far more than the travel of single images")
+
+# %% [markdown]
+# So "with BatchNorm the next layer gets stable inputs" is half true. Each unit's mean and spread are stable. What they
+# mean is not.
+#
+# ## A second definition: by gradients
+#
+# Santurkar and others (2018) said: if the shift is to matter for *training*, measure it where training happens, in the
+# gradient. A layer computes the gradient g of its weights, "to lower the loss, go this way". In the same step the layers
+# *before* it move as well. Was the advice still right after that?
+#
+# 1. Take the gradient g of one layer's weights on a batch.
+# 2. Update everything *before* that layer, as the training step would.
+# 3. Take its gradient again, g′, on the same batch. Compare: the cosine of the angle between g and g′ is 1 if they point
+#    the same way, 0 if they have nothing to do with each other.
+#
+# Here it is in plain Keras for one network, one seed, one batch, and the last layer:
+
+# %% tags=["nbval-ignore-output"]
+import tensorflow as tf
+
+loss_function = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def gradients(model, x, y):
+    with tf.GradientTape() as tape:
+        loss = loss_function(y, model(x, training=True))
+    return tape.gradient(loss, model.trainable_variables)
+
+
+model = arms["without BatchNorm"].model(seed=0)  # as it was after the last step
+x, y = digits.x_train[:60], digits.y_train[:60]
+g_all = gradients(model, x, y)
+for variable, g in zip(model.trainable_variables[:-2], g_all):  # all but the last layer's weights and bias
+    variable.assign(variable - best_rate * g)
+g, g_after = (np.ravel(all_of_them[-2]) for all_of_them in (g_all, gradients(model, x, y)))
+print(f"cosine between g and g′: {g @ g_after / np.linalg.norm(g) / np.linalg.norm(g_after):.3f}")
+
+# %% [markdown]
+# `helpers.shift.gradient_shift` does the same for every layer but the first, all seeds and several batches. We compare
+# three stages of training, and we add a third network, for a reason that you will see: the plain one with **six** hidden
+# layers.
+#
+# **Predict:** which of the three has the *least* shift of gradients, that is the cosine nearest to 1?
+
+# %%
+my_prediction = None  # your guess: "without", "with" or "six layers"
+
+# %% tags=["nbval-ignore-output"]
+from helpers.shift import gradient_shift
+
+six_layers = functools.partial(network, batchnorm=False, depth=6)
+stages = (50, 200, 600)
+trained = {
+    "without BatchNorm": [train(without, 50), train(without, 200), arms["without BatchNorm"]],
+    "with BatchNorm": [train(with_batchnorm, 50), train(with_batchnorm, 200), arms["with BatchNorm"]],
+    "six layers, without": [train(six_layers, steps) for steps in stages],
+}
+shifts = {name: gradient_shift(runs).cosine.mean(axis=1) for name, runs in trained.items()}  # (stages, seeds)
+
+print("cosine between g and g′, mean of all layers, after", stages, "steps")
+for name, cosines in shifts.items():
+    print(f"{name:20}", "   ".join(str(mean_interval(cosine, unit="")) for cosine in cosines))
+
+# %% [markdown]
+# Which one is it? Now the same table with the training accuracy beside it. Read the last line twice.
+
+# %% tags=["nbval-ignore-output"]
+print("training accuracy after", stages, "steps")
+accuracies = {name: np.array([runs.recomputed.train_accuracy[:, -1].mean() for runs in stage_runs])
+              for name, stage_runs in trained.items()}
+for name, values in accuracies.items():
+    print(f"{name:20}", "   ".join(f"{value:6.1%}" for value in values))
+
+# %%
+least_shift = max(shifts, key=lambda name: shifts[name].mean())
+print("your prediction:", my_prediction or "no prediction yet")
+print("measured: the least shift of gradients has the network", least_shift)
+print("it has learned", "nothing" if accuracies[least_shift][-1] < 0.2 else "something")
+
+# %% [markdown]
+# The network with the "perfect" score sits at 10 % accuracy: it guesses one of ten digits. Its gradients do not change
+# because nothing in it changes. Among the two networks that learn, this measure has no clear winner at this size: BatchNorm
+# shifts *more* early on, when the plain network is still asleep.
+#
+# Take two things with you. *Little shift is not the same as good training*, by either definition. And a number that looks
+# perfect deserves the question: would a dead network score the same?
+#
+# ## The counter-experiment
+#
+# To find out whether the shift *causes* slow training, do not only remove it. **Put it back.** Santurkar's group did
+# this: leave BatchNorm in, and after it add noise that shifts the distributions on purpose, at every single step anew. If shift is the
+# trouble, the advantage of BatchNorm must vanish.
+#
+# Here is such a layer. Each call draws a new scale and a new shift for every unit: (1 + noise) · x + noise.
+
+# %%
+class Noise(keras.layers.Layer):
+    def __init__(self, centre=1.0, spread=0.5):
+        super().__init__()
+        self.centre, self.spread = centre, spread
+        self.seed_generator = keras.random.SeedGenerator(seed=0)  # gives new random numbers at each call
+
+    def call(self, x):  # in training and also when we measure: the noise never stops
+        noise = keras.random.normal((2, x.shape[-1]), stddev=self.spread, seed=self.seed_generator)
+        return (self.centre + noise[0]) * x + noise[1]
+
+
+ones = np.ones((1, 4), dtype="float32")
+layer = Noise()
+first, second = np.asarray(layer(ones)), np.asarray(layer(ones))
+assert not np.allclose(first, second), "two calls must draw different noise"
+print("the same four ones, twice:", first.round(2)[0], second.round(2)[0])
+
+# %% [markdown]
+# **Predict:** three networks after 200 steps: without BatchNorm, with BatchNorm, and with *noisy* BatchNorm. Which order,
+# from the worst training accuracy to the best?
+
+# %%
+my_prediction = None  # your guess, for example ["without", "noisy", "with"]
+
+# %% tags=["nbval-ignore-output"]
+noisy_batchnorm = functools.partial(network, batchnorm=True, noise=Noise)
+noise_arms = {
+    "without": trained["without BatchNorm"][1],  # the runs of 200 steps that we have already
+    "with": trained["with BatchNorm"][1],
+    "noisy": train(noisy_batchnorm, 200),
+}
+plots.percentiles_over_training({"without": noise_arms["without"], "noisy": noise_arms["noisy"]}, unit=3, seed=0)
+
+# %% [markdown]
+# The lower row is a BatchNorm network, and its inputs have never been in such disorder: every 25 steps (in truth at every
+# step) each unit's distribution is somewhere else and has another width. And here is how well they learn:
+
+# %% tags=["nbval-ignore-output"]
+plots.learning_curves(noise_arms, "train_accuracy", statistics="recomputed")
+
+# %% tags=["nbval-ignore-output"]
+points = {name: (mean_drift(runs, 200), runs.recomputed.train_accuracy[:, -1])
+          for name, runs in {**noise_arms, "six layers": trained["six layers, without"][1]}.items()}
+plots.drift_against_accuracy(points)
+
+# %%
+final = {name: accuracy.mean() for name, (_, accuracy) in points.items() if name != "six layers"}
+print("your prediction:", my_prediction or "no prediction yet")
+print("measured:", sorted(final, key=final.get))
+
+# %% [markdown]
+# If drift decided how well a network trains, the markers would run from the upper left to the lower right. They do not.
+# The left edge holds the best network *and* the worst. The network with the most drift comes second.
+# The noise is not free: noisy BatchNorm learns a little more slowly than BatchNorm. But it keeps most of the advantage.
+#
+# ## A trap: noise that helps
+#
+# Before you believe an experiment, look for what else changed. Suppose someone builds the noise a little differently:
+# scales around 5 instead of 1. Put *that* noise into the **plain** network, and compare with noise around 1.
+#
+# **Predict:** the plain network learned slowly. With even more disorder, will it learn more slowly still?
+
+# %%
+my_prediction = None  # your guess for noise around 5: "slower" or "faster" than the plain network
+
+# %% tags=["nbval-ignore-output"]
+noises = {
+    "noise around 1": Noise,
+    "noise around 5": functools.partial(Noise, centre=5.0),
+    "times 5, no noise": functools.partial(Noise, centre=5.0, spread=0.0),
+}
+trap = {"plain": noise_arms["without"]}
+for name, noise in noises.items():
+    trap[name] = train(functools.partial(network, batchnorm=False, noise=noise), 200)
+plots.learning_curves(trap, "train_accuracy", statistics="recomputed")
+
+# %%
+from helpers.statistics import paired_difference
+
+plain_accuracy = noise_arms["without"].recomputed.train_accuracy[:, -1]
+gains = {name: paired_difference(runs.recomputed.train_accuracy[:, -1], plain_accuracy) for name, runs in trap.items()
+         if name != "plain"}
+print("your prediction:", my_prediction or "no prediction yet")
+for name, gain in gains.items():
+    print(f"{name:18}", "faster" if gain.low > 0 else "slower" if gain.high < 0 else "undecided")
+
+# %% [markdown]
+# "Noise makes networks learn faster!", and the interval would agree. But the last line, *times 5 with no noise at all*,
+# does the same. It was never the noise. It was the **scale**: our weights start small, so each layer passes on a fainter
+# difference between images than it got (remember the bundle of lines at step 0), and multiplying by 5 repairs that. This is called a
+# **confound**: two things were changed at once, and the wrong one got the credit. Noise centred on 1 does not have
+# this flaw, and it harms the plain network, as it should.
+#
+# It is also a hint. No batch statistics, nothing held still, just a sensible scale, and the plain network trains.
+# Perhaps what BatchNorm gives to this network is not stillness but scale: signals and gradients of a useful size
+# in every layer, so that large steps are possible. The notebooks [03](03_keras_sequential.ipynb) and [04](04_placement.ipynb)
+# follow this up.
+#
+# ## The verdict
+#
+# The rule was fixed before the runs. It asks five questions: does the plain network drift, does it drift less with
+# BatchNorm, does it train better with it; and, in the counter-experiment, does noisy BatchNorm drift more than the plain
+# network, and does it train better all the same?
+
+# %% tags=["nbval-ignore-output"]
+def accuracy_at_200(runs):
+    return runs.recomputed.train_accuracy[:, list(runs.evaluated_at).index(200)]
+
+
+evidence = {
+    "plain_drift": mean_interval(drifts["without BatchNorm"], unit=""),
+    "drift_ratio": mean_interval(ratio, unit=""),
+    "gain": paired_difference(accuracy_at_200(arms["with BatchNorm"]), accuracy_at_200(arms["without BatchNorm"])),
+    "noisy_drift_ratio": mean_interval(points["noisy"][0] / points["without"][0], unit=""),
+    "noisy_gain": paired_difference(accuracy_at_200(noise_arms["noisy"]), accuracy_at_200(noise_arms["without"])),
+}
+for name, interval in evidence.items():
+    print(f"{name:18}", interval)
+
+# %%
+from helpers import claims
+
+card = claims.verdict("C1", evidence)
+claims.record(card, networks=repr(arms["with BatchNorm"]), noisy=repr(noise_arms["noisy"]))
+card
+
+# %% [markdown]
+# ## What you saw
+#
+# - Inside a network that learns, distributions move: their means, their spreads, their shapes. *That* is a fact.
+# - BatchNorm holds mean and spread still, because it sets them. Shape, and the places of the images within the
+#   distribution, go on changing. They must, or nothing would be learned.
+# - A network that learns nothing has a perfect score in both definitions of the shift, once it has settled.
+# - Made to shift on purpose, a BatchNorm network still learned far faster than the plain one. So the shift is not
+#   what holds the plain network back, not here. Others found the same in large networks.
+# - What the small print says: three sigmoid layers, 8 × 8 images, one data set, 600 steps. The noise is of one kind and
+#   one strength. You have all you need to try another: change `spread` and run the last cells again.
+#
+# That BatchNorm helps is not in doubt. *Why* it helps is the contested part, and the rest of this course measures it
+# benefit by benefit.
+#
+# **Next:** [02 · Batch Normalization from scratch](02_batchnorm_from_scratch.ipynb), where you build it yourself.
