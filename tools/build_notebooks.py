@@ -14,11 +14,11 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from tools import links  # noqa: E402
 from tools.exercises import BEGIN, strip_solutions  # noqa: E402
 
 SOURCES = ROOT / "source"
 NOTEBOOKS = ROOT / "notebooks"
-SETUP_CELL = Path(__file__).with_name("setup_cell.py")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -38,10 +38,12 @@ def build(name):
     notebook = jupytext.read(path, fmt="py:percent")
     if any(BEGIN in cell.source for cell in notebook.cells):
         notebook = strip_solutions(notebook)  # what learners open
+    title, _, rest = notebook.cells[0].source.partition("\n\n")
+    notebook.cells[0].source = "\n\n".join(filter(None, [title, links.launch_line(name), rest]))
     seen = {}
     for cell in notebook.cells:
         if "setup" in cell.metadata.get("tags", []):
-            cell.source = SETUP_CELL.read_text().strip()
+            cell.source = links.setup_cell()
         # An id made from the text stays the same when cells are added or moved elsewhere.
         digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
         seen[digest] = seen.get(digest, 0) + 1
@@ -53,6 +55,21 @@ def build(name):
         }
     )
     notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def with_stored_outputs(name):
+    """The notebook that source/<name>.py describes, with the outputs of the stored one: after `make links`.
+
+    Raises ValueError where other code than the setup cell's has changed, because then the outputs may be wrong.
+    """
+    notebook, stored = build(name), nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    new, old = ([cell for cell in cells if cell.cell_type == "code"] for cells in (notebook.cells, stored.cells))
+    code = [[cell.source for cell in cells if "setup" not in cell.metadata.get("tags", [])] for cells in (new, old)]
+    if code[0] != code[1]:
+        raise ValueError(f"The code of {name} has changed, so its outputs can not be kept: make notebooks NAMES={name}")
+    for cell, before in zip(new, old, strict=True):
+        cell.outputs, cell.execution_count = before.outputs, before.execution_count
     return notebook
 
 
@@ -95,12 +112,12 @@ def _without_widget(output):
     return output if set(data) - {"text/plain"} else None
 
 
-def main(names):
+def main(names, keep_outputs=False):
     os.environ["COURSE_RECORD_RESULTS"] = "1"  # only here do the notebooks write down their verdicts
     bar = tqdm(names or source_names(), disable=not sys.stderr.isatty())
     for name in bar:
         bar.set_description(name)
-        notebook = execute(build(name))
+        notebook = with_stored_outputs(name) if keep_outputs else execute(build(name))
         nbformat.validate(notebook)
         nbformat.write(notebook, NOTEBOOKS / f"{name}.ipynb")
 
@@ -108,4 +125,6 @@ def main(names):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help="such as 03_keras_sequential")
-    main(parser.parse_args().names)
+    parser.add_argument("--keep-outputs", action="store_true", help="execute nothing: only texts have changed")
+    arguments = parser.parse_args()
+    main(arguments.names, arguments.keep_outputs)
