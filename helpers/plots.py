@@ -145,8 +145,9 @@ def interval_rows(intervals, *, margin=None, xlabel="difference (points)"):
         axis.plot(scale * interval.mean, row, MARKERS[0], color=COLORS[0])
     axis.set_yticks(range(len(names)), names)
     axis.set(xlabel=xlabel, ylim=(len(names) - 0.5, -0.5))
-    reach = 1.15 * max(scale * abs(end) for each in intervals.values() for end in (each.low, each.high, margin or 0))
-    axis.set_xlim(-reach, reach)
+    ends = [scale * end for each in intervals.values() for end in (each.low, each.high, margin or 0, -(margin or 0))]
+    reach = max(ends) - min(ends)
+    axis.set_xlim(min(ends) - 0.05 * reach, max(ends) + 0.05 * reach)
     shaded = f" Shaded: less than {scale * margin:g} points either way." if margin is not None else ""
     return Plot(figure, "; ".join(f"{name}: {interval}" for name, interval in intervals.items()) + f".{shaded}")
 
@@ -169,8 +170,8 @@ def order_map(sweep, *, trained=0.5, decides=0.05):
     """Where the order decides: before - after in points, a row per activation and depth, a column per learning rate.
 
     sweep: a `Sweep` over "activation", "depth", "normalization" and "learning_rate". trained: where neither order
-    reaches this mean accuracy, the cell is hatched. decides: from this difference on a cell says which order is ahead; the star
-    marks the rate at which the better order does best. Returns a Plot.
+    reaches this mean accuracy, the cell is hatched. decides: from this difference on a cell says which order is ahead;
+    the star marks the rate at which the better order does best. Returns a Plot.
     """
     rows = list(dict.fromkeys((point["depth"], point["activation"]) for point in sweep.points))
     arms = [
@@ -183,13 +184,19 @@ def order_map(sweep, *, trained=0.5, decides=0.05):
     best = np.maximum(before, after)
     figure, axis = new_figure(width=8.0, height=1.5 + 0.46 * len(rows))
     axis.grid(False)
-    axis.pcolormesh(100 * (before - after), cmap="PuOr_r", vmin=-100, vmax=100, edgecolors="white", linewidth=2)
+    # The root of a difference: 10 points must be seen beside 80.
+    shades = np.sign(before - after) * np.sqrt(np.abs(before - after))
+    axis.pcolormesh(shades, cmap="PuOr_r", vmin=-1, vmax=1, edgecolors="white", linewidth=2)
     for row, column in np.ndindex(best.shape):
         _order_cell(axis, row, column, before[row, column] - after[row, column], best[row], trained, decides)
     axis.set_xticks(np.arange(len(rates)) + 0.5, [f"{rate:g}" for rate in rates])
     axis.set_yticks(np.arange(len(rows)) + 0.5, [f"{activation}, {depth} layers" for depth, activation in rows])
     axis.set(xlabel="learning rate", ylim=(len(rows), 0))
-    axis.set_title("before − after, in points of test accuracy", loc="left", fontsize=10)
+    axis.set_title(
+        "Who is ahead, in points of test accuracy? pale: alike · orange: before · purple: after",
+        loc="left",
+        fontsize=10,
+    )
     return Plot(figure, _describe_orders(rates, before, after, best, trained, decides))
 
 
@@ -202,13 +209,13 @@ def _order_cell(axis, row, column, difference, best, trained, decides):
         axis.add_patch(Rectangle((column, row), 1, 1, linewidth=0, **grey))
         words = "neither trains"
     elif abs(difference) < decides:
-        words = f"{100 * difference:+.0f}".replace("+0", "0").replace("-0", "0")
+        words = f"{100 * difference:+.0f}".replace("+0", "0").replace("-0", "0").replace("-", "−")
     else:
         words = f"{'before' if difference > 0 else 'after'} +{100 * abs(difference):.0f}"
     star = "★ " if column == best.argmax() else ""
     axis.text(column + 0.5, row + 0.5, star + words, ha="center", va="center", fontsize=9,
               weight="bold" if "+" in words and len(words) > 4 else "normal",
-              color="white" if abs(difference) > 0.6 else "black")  # fmt: skip
+              color="white" if abs(difference) > 0.35 else "black")  # fmt: skip
 
 
 def _describe_orders(rates, before, after, best, trained, decides):
@@ -392,11 +399,15 @@ def drift_against_accuracy(points, *, score="training accuracy (%)"):
     figure, axis = new_figure(width=8.5, height=4.2)
     said = []
     for i, (name, (moved, accuracy)) in enumerate(points.items()):
-        axis.plot(moved, 100 * accuracy, MARKERS[i], color=COLORS[i], alpha=0.55, markersize=7, label=name)
-        axis.plot(moved.mean(), 100 * accuracy.mean(), MARKERS[i], color=COLORS[i], markersize=13, mec="black")
+        axis.plot(moved, 100 * accuracy, MARKERS[i], color=COLORS[i], alpha=0.55, markersize=7)
+        axis.plot(moved.mean(), 100 * accuracy.mean(), MARKERS[i], color="none", markersize=15, mec="black")
+        axis.annotate(name, (moved.mean(), 100 * accuracy.mean()), (14, -4), textcoords="offset points", color=COLORS[i],
+                      weight="bold")  # fmt: skip
         said.append(f"{name}: drift {moved.mean():.2f}, accuracy {100 * accuracy.mean():.0f} %")
-    axis.set(xscale="log", xlabel="drift in 25 steps, mean of all layers (log scale)", ylabel=score, ylim=(0, 104))
-    axis.set_xticks([0.05, 0.1, 0.2, 0.5, 1, 2, 5], ["0.05", "0.1", "0.2", "0.5", "1", "2", "5"])
+    reach = np.concatenate([moved for moved, _ in points.values()])
+    axis.set(xscale="log", xlabel="drift in 25 steps, mean of all layers (log scale)", ylabel=score, ylim=(0, 108),
+             xlim=(reach.min() / 1.3, reach.max() * 1.6))  # fmt: skip
+    axis.set_xticks(*zip(*((tick, f"{tick:g}") for tick in (0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+                           if reach.min() / 1.3 < tick < reach.max() * 1.6), strict=True))  # fmt: skip
     axis.minorticks_off()
-    axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    return Plot(figure, f"{'; '.join(said)}. Small markers are seeds, the large one is their mean.")
+    return Plot(figure, f"{'; '.join(said)}. Small markers are seeds, the hollow one is their mean.")

@@ -79,7 +79,8 @@ def network(batchnorm, depth=3, noise=None):
 
 without = functools.partial(network, batchnorm=False)  # without() builds the plain network
 with_batchnorm = functools.partial(network, batchnorm=True)
-with_batchnorm().summary(line_length=60)
+for build in (without, with_batchnorm):
+    print(*(type(layer).__name__ for layer in build().layers))
 
 # %% [markdown]
 # The number that goes *into* a sigmoid we call the **pre-activation** of that unit. Each hidden layer has 100 units,
@@ -96,7 +97,7 @@ with_batchnorm().summary(line_length=60)
 # %% tags=["nbval-ignore-output"]
 rates = sweep({"learning_rate": [0.1, 0.3, 1.0, 3.0]}, without, digits, seeds=range(8), steps=200, batch_size=60)
 after_200 = {point["learning_rate"]: runs.moving.train_accuracy[:, -1].mean()
-             for point, runs in zip(rates.points, rates.runs)}
+             for point, runs in zip(rates.points, rates.runs, strict=True)}
 for rate, accuracy in after_200.items():
     print(f"learning rate {rate:3}   training accuracy after 200 steps {accuracy:6.1%}")
 
@@ -108,21 +109,23 @@ print("the best learning rate for the plain network:", best_rate)
 # Now train both networks for 600 steps. `Probes` looks inside every 25 steps: it shows the network always the same 256
 # training images and writes down all pre-activations.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 def train(build, steps):
     return train_many(build, digits, seeds=range(8), steps=steps, batch_size=60, optimizer=keras.optimizers.SGD(best_rate),
                       evaluate_every=50, probes=Probes(at=tuple(range(0, steps + 1, 25))))
 
 
-arms = {"without BatchNorm": train(without, 600), "with BatchNorm": train(with_batchnorm, 600)}
-for name, runs in arms.items():
-    values = list(runs.pre_activations.values())
-    print(f"{name:18} {runs}; {len(values)} layers, each {values[0].shape} = (seeds, probes, images, units)")
-
 # %% tags=["nbval-ignore-output"]
 from helpers import plots
 
+arms = {"without BatchNorm": train(without, 600), "with BatchNorm": train(with_batchnorm, 600)}
 plots.learning_curves(arms, "train_accuracy", statistics="recomputed")
+
+# %%
+for name, runs in arms.items():
+    values = list(runs.pre_activations.values())
+    print(f"{name}: {len(values)} layers, each {values[0].shape} = (seeds, probes, images, units)")
+    assert not runs.diverged, "a run diverged: try a smaller learning rate"
 
 # %% [markdown]
 # Same initial weights, same batches, the learning rate that the plain network likes best, and yet. So there is something
@@ -192,8 +195,8 @@ DistributionExplorer(arms)
 
 # %%
 before = np.array([0.2, 1.7, 0.9, 3.1])
-for what, after in (("all values + 3", before + 3), ("places swapped", before[::-1]), ("one value moved by 2", before + [0, 0, 0, 2])):
-    print(f"{what:21} drift", np.sqrt(np.mean((np.sort(after) - np.sort(before)) ** 2)).round(3))
+for what, after in (("all values + 3", before + 3), ("places swapped", before[::-1]), ("last value + 2", before + np.array([0, 0, 0, 2]))):
+    print(f"{what:15} drift", np.sqrt(np.mean((np.sort(after) - np.sort(before)) ** 2)).round(3))
 
 # %% [markdown]
 # The unit of the drift is the unit of the pre-activations. That is a ruler both networks share: a sigmoid does not care
@@ -217,7 +220,7 @@ plots.drift_over_training(arms)
 # %%
 my_prediction_ratio = None  # your guess, such as 0.8
 
-# %% tags=["nbval-ignore-output"]
+# %%
 from helpers.shift import drift
 from helpers.statistics import mean_interval
 
@@ -228,6 +231,7 @@ def mean_drift(runs, steps=600):
     return np.mean([drift(values[:, :probes]).mean(axis=(1, 2)) for values in runs.pre_activations.values()], axis=0)
 
 
+# %% tags=["nbval-ignore-output"]
 drifts = {name: mean_drift(runs) for name, runs in arms.items()}
 ratio = drifts["with BatchNorm"] / drifts["without BatchNorm"]
 for name, values in drifts.items():
@@ -331,7 +335,7 @@ print("✓ BatchNorm reduces the drift of distributions far more than the travel
 #
 # Here it is in plain Keras for one network, one seed, one batch, and the last layer:
 
-# %% tags=["nbval-ignore-output"]
+# %%
 import tensorflow as tf
 
 loss_function = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -343,10 +347,11 @@ def gradients(model, x, y):
     return tape.gradient(loss, model.trainable_variables)
 
 
+# %% tags=["nbval-ignore-output"]
 model = arms["without BatchNorm"].model(seed=0)  # as it was after the last step
 x, y = digits.x_train[:60], digits.y_train[:60]
 g_all = gradients(model, x, y)
-for variable, g in zip(model.trainable_variables[:-2], g_all):  # all but the last layer's weights and bias
+for variable, g in zip(model.trainable_variables[:-2], g_all[:-2], strict=True):  # all but the last layer's
     variable.assign(variable - best_rate * g)
 g, g_after = (np.ravel(all_of_them[-2]) for all_of_them in (g_all, gradients(model, x, y)))
 print(f"cosine between g and g′: {g @ g_after / np.linalg.norm(g) / np.linalg.norm(g_after):.3f}")
@@ -373,9 +378,15 @@ trained = {
 }
 shifts = {name: gradient_shift(runs).cosine.mean(axis=1) for name, runs in trained.items()}  # (stages, seeds)
 
-print("cosine between g and g′, mean of all layers, after", stages, "steps")
+
+def in_one_line(cosines):
+    intervals = [mean_interval(cosine, unit="") for cosine in cosines]
+    return "   ".join(f"{interval.mean:.3f} ± {interval.high - interval.mean:.3f}" for interval in intervals)
+
+
+print("cosine between g and g′, mean of all layers and 8 seeds, after", stages, "steps")
 for name, cosines in shifts.items():
-    print(f"{name:20}", "   ".join(str(mean_interval(cosine, unit="")) for cosine in cosines))
+    print(f"{name:20}", in_one_line(cosines))
 
 # %% [markdown]
 # Which one is it? Now the same table with the training accuracy beside it. Read the last line twice.
@@ -392,11 +403,14 @@ least_shift = max(shifts, key=lambda name: shifts[name].mean())
 print("your prediction:", my_prediction or "no prediction yet")
 print("measured: the least shift of gradients has the network", least_shift)
 print("it has learned", "nothing" if accuracies[least_shift][-1] < 0.2 else "something")
+at_50 = {name: shifts[name][0].mean() for name in arms}
+print("after 50 steps the gradients shift more", max(at_50, key=lambda name: 1 - at_50[name]))
 
 # %% [markdown]
 # The network with the "perfect" score sits at 10 % accuracy: it guesses one of ten digits. Its gradients do not change
-# because nothing in it changes. Among the two networks that learn, this measure has no clear winner at this size: BatchNorm
-# shifts *more* early on, when the plain network is still asleep.
+# because nothing in it changes. Between the two networks that learn, the measure does not name one winner: early on,
+# when the plain network is still asleep, the one with BatchNorm shifts *more*, and it is the one that is learning. Later,
+# look at the table: the order may turn, with wide intervals.
 #
 # Take two things with you. *Little shift is not the same as good training*, by either definition. And a number that looks
 # perfect deserves the question: would a dead network score the same?
@@ -421,6 +435,7 @@ class Noise(keras.layers.Layer):
         return (self.centre + noise[0]) * x + noise[1]
 
 
+noisy_batchnorm = functools.partial(network, batchnorm=True, noise=Noise)
 ones = np.ones((1, 4), dtype="float32")
 layer = Noise()
 first, second = np.asarray(layer(ones)), np.asarray(layer(ones))
@@ -435,7 +450,6 @@ print("the same four ones, twice:", first.round(2)[0], second.round(2)[0])
 my_prediction = None  # your guess, for example ["without", "noisy", "with"]
 
 # %% tags=["nbval-ignore-output"]
-noisy_batchnorm = functools.partial(network, batchnorm=True, noise=Noise)
 noise_arms = {
     "without": trained["without BatchNorm"][1],  # the runs of 200 steps that we have already
     "with": trained["with BatchNorm"][1],
@@ -475,12 +489,14 @@ print("measured:", sorted(final, key=final.get))
 # %%
 my_prediction = None  # your guess for noise around 5: "slower" or "faster" than the plain network
 
-# %% tags=["nbval-ignore-output"]
+# %%
 noises = {
     "noise around 1": Noise,
     "noise around 5": functools.partial(Noise, centre=5.0),
     "times 5, no noise": functools.partial(Noise, centre=5.0, spread=0.0),
 }
+
+# %% tags=["nbval-ignore-output"]
 trap = {"plain": noise_arms["without"]}
 for name, noise in noises.items():
     trap[name] = train(functools.partial(network, batchnorm=False, noise=noise), 200)
@@ -514,7 +530,7 @@ for name, gain in gains.items():
 # BatchNorm, does it train better with it; and, in the counter-experiment, does noisy BatchNorm drift more than the plain
 # network, and does it train better all the same?
 
-# %% tags=["nbval-ignore-output"]
+# %%
 def accuracy_at_200(runs):
     return runs.recomputed.train_accuracy[:, list(runs.evaluated_at).index(200)]
 
@@ -526,8 +542,6 @@ evidence = {
     "noisy_drift_ratio": mean_interval(points["noisy"][0] / points["without"][0], unit=""),
     "noisy_gain": paired_difference(accuracy_at_200(noise_arms["noisy"]), accuracy_at_200(noise_arms["without"])),
 }
-for name, interval in evidence.items():
-    print(f"{name:18}", interval)
 
 # %%
 from helpers import claims
