@@ -44,6 +44,7 @@ def build(name):
     for cell in notebook.cells:
         if "setup" in cell.metadata.get("tags", []):
             cell.source = links.setup_cell()
+            cell.metadata["jupyter"] = {"source_hidden": True}  # folded away, so that the lesson comes first
         # An id made from the text stays the same when cells are added or moved elsewhere.
         digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
         seen[digest] = seen.get(digest, 0) + 1

@@ -10,7 +10,7 @@ course = next((folder for folder in places if (folder / "helpers" / "data.py").i
 done = "The course is ready."
 if course is None and "google.colab" in sys.modules:
     if not REPOSITORY:
-        raise RuntimeError('Colab needs the course\'s address: write REPOSITORY = "owner/name" above and run this again.')
+        raise RuntimeError('Colab needs the address of the course: write REPOSITORY = "owner/name" above, run again.')
     course = places[-1]
     address = f"https://github.com/{REPOSITORY}.git"
     clone = ["git", "clone", "--quiet", "--depth=1", f"--branch={REF}", address, str(course)]
