@@ -9,6 +9,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import functools
+import inspect
 import json
 import os
 import time
@@ -231,18 +232,19 @@ def sweep(grid, build, dataset, **settings):
     points = list(ParameterGrid(grid))
     optimizer = keras.optimizers.serialize(keras.optimizers.get(settings.pop("optimizer", "sgd")))
     tasks = (delayed(_train_point)(point, build, dataset, optimizer, settings) for point in points)
-    # A generator gives the results one by one, for the bar; the Dask backend returns them in one list.
-    results = Parallel(n_jobs=None, return_as="list")(tqdm(tasks, total=len(points), leave=False))
+    # n_jobs=None leaves the number of workers to `parallel_config`, and is one without it.
+    results = Parallel(n_jobs=None)(tqdm(tasks, total=len(points), unit="point", leave=False))
     return Sweep(points, results)
 
 
 def _train_point(point, build, dataset, optimizer, settings):
     """One point of a sweep, on whichever machine: everything it needs is in its arguments."""
-    own = {name: value for name, value in point.items() if name in ("seeds", "steps", "batch_size", "evaluate_every")}
+    for_build = dict(point)
     optimizer = keras.optimizers.deserialize(optimizer)
-    if "learning_rate" in point:
-        optimizer.learning_rate = point["learning_rate"]
-    for_build = {name: value for name, value in point.items() if name not in own and name != "learning_rate"}
+    if "learning_rate" in for_build:
+        optimizer.learning_rate = for_build.pop("learning_rate")
+    keywords = inspect.signature(train_many).parameters
+    own = {name: for_build.pop(name) for name in point if name in keywords}
     build = functools.partial(build, **for_build) if for_build else build
     return train_many(build, dataset, optimizer=optimizer, progress=False, **{**settings, **own})
 
@@ -485,7 +487,8 @@ class _Group:
         self.graph, self.count = graph, len(seeds)
         seeds = [*seeds, *[seeds[-1]] * (size - len(seeds))]  # filled up; the copies are cut off in the end
         dataset = settings.dataset
-        self.data = [tf.constant(part) for part in (dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test)]
+        rows, labels = (dataset.x_train, dataset.x_test), (dataset.y_train, dataset.y_test)
+        self.data = [tf.constant(part, kind) for x, y in zip(rows, labels) for part, kind in ((x, "float32"), (y, "int32"))]
         trainable, tracked = zip(*(initial_variables(model, seed) for seed in seeds), strict=True)
         optimizer = [[np.asarray(variable) for variable in _stateless(settings.optimizer, model).variables]] * size
         self.state = tuple(map(_stacked, (trainable, tracked, optimizer)))
@@ -499,13 +502,19 @@ class _Group:
 
     def trace(self):
         """Trace the training graph before anything is trained; a ValueError says what cannot be stacked."""
+        needs = "Every layer must work on tensors alone and keep its state in Keras variables (`add_weight`)."
         try:
-            self.graph.train.trace(*self._training_arguments(stop=1))
+            traced = self.graph.train.trace(*self._training_arguments(stop=1))
         except Exception as error:
             raise ValueError(
-                "This model or optimizer cannot be trained for several seeds at once. Every layer must work on tensors "
-                f"alone, and keep its state in numeric Keras variables. TensorFlow says: {str(error).strip()}"
+                f"This model or optimizer cannot be trained for several seeds at once. {needs} "
+                f"TensorFlow says: {str(error).strip().splitlines()[0]}"
             ) from error
+        if any(captured.dtype == tf.resource for captured in traced.captured_inputs):
+            raise ValueError(
+                "This model cannot be trained for several seeds at once: it holds a tf.Variable or a table that all "
+                f"seeds would share. {needs}"
+            )
 
     def train(self, stop):
         """Train up to step `stop`, at most CHUNK steps further."""
@@ -623,10 +632,14 @@ def _built(build, dataset):
         raise ValueError(f"build() must return a Keras model, received {type(model).__name__}: {model!r:.80}.")
     if not model.built:
         model.build((None, dataset.x_train.shape[1]))
-    if model.input_shape[1:] != dataset.x_train.shape[1:]:
+    if not hasattr(model, "output_shape"):
         raise ValueError(
-            f"The model takes inputs of shape {model.input_shape[1:]}, the data set has {dataset.x_train.shape[1:]}."
+            "This model cannot be trained for several seeds at once: one of its layers works on values only, not on "
+            "symbolic tensors, so that Keras does not know the shape of its output."
         )
+    taken, given = model.input_shape[1:], dataset.x_train.shape[1:]
+    if taken != given:
+        raise ValueError(f"The model takes inputs of shape {taken}, the data set has {given}.")
     return model
 
 

@@ -1,0 +1,419 @@
+"""Many seeds at once: seed by seed it is Keras, arms are paired, and what cannot work says so before it starts."""
+
+import functools
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+from helpers import environment
+
+environment.quiet_tensorflow()
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from helpers import training  # noqa: E402
+from helpers.data import load  # noqa: E402
+from helpers.networks import mlp  # noqa: E402
+from helpers.training import Probes, batch_order, initial_variables, sweep, train_many  # noqa: E402
+
+DIGITS = load("digits", train_size=300)
+SMALL = functools.partial(mlp, depth=2, width=16)
+quick = functools.partial(train_many, steps=20, batch_size=32, evaluate_every=10, progress=False)
+
+
+def model_of_seed(build, seed):
+    """A Keras model that starts where `train_many` starts this seed."""
+    model = build()
+    trainable, tracked = initial_variables(model, seed)
+    for variable, value in zip([*model.trainable_variables, *model.non_trainable_variables], [*trainable, *tracked]):
+        variable.assign(value)
+    return model
+
+
+def losses_of_fit(model, optimizer, seed, steps, batch_size):
+    """`model.fit` on the same batches, one batch an epoch, so that its history holds the loss of each batch."""
+    rows = batch_order(DIGITS.y_train, steps, batch_size, seed)
+    batches = tf.data.Dataset.from_tensor_slices((DIGITS.x_train[rows], DIGITS.y_train[rows])).repeat()
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model.fit(batches, epochs=steps, steps_per_epoch=1, shuffle=False, verbose=0).history["loss"]
+
+
+OPTIMIZERS = {
+    "sgd": lambda: keras.optimizers.SGD(0.1),
+    "momentum": lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
+    "adam": lambda: keras.optimizers.Adam(0.002),
+    "adamw": lambda: keras.optimizers.AdamW(0.002, weight_decay=0.1),
+    "clipped over all gradients": lambda: keras.optimizers.SGD(0.5, global_clipnorm=0.3),
+    "schedule": lambda: keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.2, 100)),
+}
+
+
+@pytest.mark.parametrize("normalization", ["before", "none"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_seed_by_seed_it_is_keras(normalization, optimizer):
+    build = functools.partial(SMALL, normalization=normalization)
+    runs = train_many(
+        build, DIGITS, seeds=[0, 7], steps=100, batch_size=32, optimizer=OPTIMIZERS[optimizer](), progress=False
+    )
+    for row, seed in enumerate(runs.seeds):
+        model = model_of_seed(build, seed)
+        expected = losses_of_fit(model, OPTIMIZERS[optimizer](), seed, 100, 32)
+        np.testing.assert_allclose(runs.train_loss[row], expected, atol=1e-4)
+        for ours, keras_own in zip(runs.model(seed).non_trainable_variables, model.non_trainable_variables):
+            np.testing.assert_allclose(ours, keras_own, atol=1e-5)
+    assert not np.allclose(runs.train_loss[0], runs.train_loss[1], atol=1e-2)  # the seeds do differ
+
+
+def test_penalties_of_layers_count():
+    def build():
+        return keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, kernel_regularizer=keras.regularizers.L2(0.1))])
+
+    runs = train_many(build, DIGITS, seeds=[3], steps=30, batch_size=32, optimizer="sgd", progress=False)
+    expected = losses_of_fit(model_of_seed(build, 3), "sgd", 3, 30, 32)
+    np.testing.assert_allclose(runs.train_loss[0], expected, atol=1e-4)
+
+
+def test_scores_are_those_of_the_models():
+    runs = quick(SMALL, DIGITS, seeds=3, optimizer=keras.optimizers.SGD(0.3), steps=40)
+    for row, seed in enumerate(runs.seeds):
+        model = runs.model(seed)
+        model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+        for part in ("train", "test"):
+            x, y = getattr(DIGITS, f"x_{part}"), getattr(DIGITS, f"y_{part}")
+            loss, accuracy = model.evaluate(x, y, verbose=0)
+            assert getattr(runs.moving, f"{part}_loss")[row, -1] == pytest.approx(loss, abs=1e-4)
+            assert getattr(runs.moving, f"{part}_accuracy")[row, -1] == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_recomputed_statistics_are_those_of_the_whole_training_set():
+    # With Dropout in the network: it must be off while the statistics are computed.
+    build = functools.partial(SMALL, momentum=0.99, dropout=0.4)
+    runs = quick(build, DIGITS, seeds=2, steps=40)
+    for row, seed in enumerate(runs.seeds):
+        model = runs.model(seed)
+        x = DIGITS.x_train
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.moving_mean.assign(np.mean(x, axis=0))
+                layer.moving_variance.assign(np.var(x, axis=0))
+            x = layer(x, training=False).numpy()
+        accuracy = np.mean(model.predict(DIGITS.x_test, verbose=0).argmax(axis=1) == DIGITS.y_test)
+        assert runs.recomputed.test_accuracy[row, -1] == pytest.approx(accuracy, abs=1e-6)
+    # After 40 steps at momentum 0.99 the moving averages are cold: the two must not be the same thing.
+    assert (abs(runs.recomputed.test_loss[:, -1] - runs.moving.test_loss[:, -1]) > 1e-3).all()
+
+
+def test_without_batchnorm_both_kinds_of_scores_are_equal():
+    runs = quick(functools.partial(SMALL, normalization="none"), DIGITS, seeds=2)
+    np.testing.assert_array_equal(runs.moving.test_loss, runs.recomputed.test_loss)
+
+
+def test_the_same_call_gives_the_same_bits():
+    first, second = (quick(functools.partial(SMALL, dropout=0.3), DIGITS, seeds=3, optimizer="adam") for _ in range(2))
+    np.testing.assert_array_equal(first.train_loss, second.train_loss)
+    np.testing.assert_array_equal(first.moving.test_loss, second.moving.test_loss)
+    np.testing.assert_array_equal(first.recomputed.train_loss, second.recomputed.train_loss)
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3, 8])
+def test_the_number_of_cores_does_not_matter(cores, monkeypatch):
+    expected = quick(SMALL, DIGITS, seeds=5)
+    monkeypatch.setattr(training, "_cores", lambda: cores)
+    runs = quick(SMALL, DIGITS, seeds=5)
+    assert runs.train_loss.shape == (5, 20)
+    np.testing.assert_allclose(runs.train_loss, expected.train_loss, atol=1e-5)
+
+
+def test_arms_share_their_seeds_dense_weights():
+    arms = [functools.partial(SMALL, **arm) for arm in (
+        {"normalization": "none"}, {"normalization": "before"}, {"normalization": "after"},
+        {"normalization": "layer"}, {"dropout": 0.5}, {"activation": "tanh"},
+    )]  # fmt: skip
+    kernels = [
+        [value for value, variable in zip(initial_variables(model, 4)[0], model.trainable_variables)
+         if variable.path.endswith("kernel")]
+        for model in (build() for build in arms)
+    ]  # fmt: skip
+    for arm in kernels[1:]:
+        for ours, first in zip(arm, kernels[0], strict=True):
+            np.testing.assert_array_equal(ours, first)
+    other_seed = initial_variables(arms[0](), 5)[0][0]
+    assert not np.array_equal(other_seed, kernels[0][0])
+    assert not np.array_equal(kernels[0][1], kernels[0][2][: 16, :16]) or kernels[0][1].shape != kernels[0][2].shape
+
+
+def test_initial_weights_have_the_initialisers_spread():
+    build = functools.partial(mlp, depth=1, width=300, initializer=keras.initializers.RandomNormal(stddev=0.1))
+    kernel = initial_variables(build(), 0)[0][0]
+    assert kernel.std() == pytest.approx(0.1, rel=0.05)
+    assert kernel.mean() == pytest.approx(0, abs=0.005)
+
+
+def test_batch_order_visits_every_example_once_an_epoch():
+    order = batch_order(np.zeros(100), 25, 10, seed=0)
+    assert order.shape == (25, 10)
+    assert sorted(order[:10].ravel()) == list(range(100))
+    assert sorted(order[10:20].ravel()) == list(range(100))
+    assert not np.array_equal(order[:10], order[10:20])
+    assert not np.array_equal(order, batch_order(np.zeros(100), 25, 10, seed=1))
+
+
+def test_an_incomplete_batch_is_left_out():
+    order = batch_order(np.zeros(25), 4, 10, seed=0)
+    assert len(set(order[:2].ravel())) == len(set(order[2:].ravel())) == 20
+
+
+def masks_after(steps, seeds, rate):
+    """The Dropout mask of the last of `steps` steps: with batches of one example of ones, BatchNorm at momentum 0
+    keeps exactly what Dropout let through."""
+    ones = DIGITS.replace("ones", x_train=np.ones((20, 500), np.float32), y_train=np.arange(20) % 10,
+                          x_test=np.ones((10, 500), np.float32), y_test=np.arange(10))  # fmt: skip
+
+    def build():
+        return keras.Sequential([
+            keras.Input((500,)), keras.layers.Dropout(rate),
+            keras.layers.BatchNormalization(momentum=0.0, name="keeps"), keras.layers.Dense(10),
+        ])  # fmt: skip
+
+    runs = train_many(build, ones, seeds=seeds, steps=steps, batch_size=1, optimizer="sgd", progress=False)
+    return np.stack([runs.model(seed).get_layer("keeps").moving_mean.numpy() for seed in runs.seeds])
+
+
+def test_dropout_masks_differ_between_steps_and_seeds_and_have_their_rate():
+    masks = np.stack([masks_after(steps, seeds=3, rate=0.3) for steps in (1, 2, 3)])
+    assert set(np.unique(masks.round(4))) == {0, np.float32(round(1 / 0.7, 4))}
+    flat = (masks > 0).reshape(9, -1)
+    assert len(np.unique(flat, axis=0)) == 9
+    # Independent masks agree in 0.7² + 0.3² of the places.
+    agreement = [np.mean(flat[i] == flat[j]) for i in range(9) for j in range(i)]
+    assert np.mean(agreement) == pytest.approx(0.58, abs=0.03)
+    assert flat.mean() == pytest.approx(0.7, abs=0.02)
+
+
+def test_dropout_masks_are_the_same_for_every_arm():
+    np.testing.assert_array_equal(masks_after(2, seeds=[5], rate=0.5), masks_after(2, seeds=[5, 6], rate=0.5)[:1])
+
+
+def test_diverged_seeds_stay_in_and_are_named():
+    plain = functools.partial(mlp, depth=4, width=32, normalization="none", initializer="he_normal")
+    runs = quick(plain, DIGITS, seeds=4, optimizer=keras.optimizers.SGD(1e4))
+    assert runs.diverged == (0, 1, 2, 3)
+    assert runs.moving.test_accuracy.shape == (4, 2)
+    assert np.isfinite(runs.moving.test_accuracy).all()
+    assert "4 of them diverged (seeds 0, 1, 2, 3)" in str(runs)
+    assert quick(SMALL, DIGITS, seeds=2).diverged == ()
+
+
+def test_repr_repeats_the_runs():
+    build = functools.partial(mlp, depth=1, width=8, activation="tanh")
+    runs = quick(build, load(seed=2, train_size=100), seeds=[1, 5], optimizer=keras.optimizers.SGD(0.25, momentum=0.5))
+    assert "SGD(learning_rate=0.25, momentum=0.5)" in repr(runs)
+    names = {"train_many": functools.partial(train_many, progress=False), "functools": functools, "mlp": mlp,
+             "load": load, "keras": keras, "Probes": Probes}  # fmt: skip
+    again = eval(repr(runs), names)
+    np.testing.assert_array_equal(again.train_loss, runs.train_loss)
+
+
+def test_evaluations_come_when_asked_and_at_the_end():
+    assert quick(SMALL, DIGITS, seeds=1, steps=25).evaluated_at.tolist() == [10, 20, 25]
+    assert quick(SMALL, DIGITS, seeds=1, steps=120, evaluate_every=1000).evaluated_at.tolist() == [120]
+
+
+def test_an_architecture_that_only_looks_the_same_is_not_confused():
+    activation = "relu"
+
+    def build():  # depends on something outside of itself
+        return mlp(depth=2, width=16, activation=activation)
+
+    relu = quick(build, DIGITS, seeds=1)
+    activation = "tanh"
+    tanh = quick(build, DIGITS, seeds=1)
+    assert not np.allclose(relu.train_loss, tanh.train_loss, atol=1e-3)
+    np.testing.assert_array_equal(
+        tanh.train_loss, quick(functools.partial(SMALL, activation="tanh"), DIGITS, seeds=1).train_loss
+    )
+
+
+def test_a_layer_of_ones_own_is_traced_anew():
+    class Scale(keras.layers.Layer):
+        factor = 1.0
+
+        def call(self, x):
+            return self.factor * x
+
+    def build():
+        return keras.Sequential([keras.Input((64,)), Scale(), keras.layers.Dense(10)])
+
+    once = quick(build, DIGITS, seeds=1)
+    Scale.factor = 3.0
+    assert not np.allclose(once.train_loss, quick(build, DIGITS, seeds=1).train_loss, atol=1e-2)
+
+
+def test_probes_see_what_the_network_sees():
+    probes = Probes(at=(0, 20), rows=50, gradient_norms=True)
+    runs = quick(SMALL, DIGITS, seeds=2, probes=probes)
+    assert {name: values.shape for name, values in runs.pre_activations.items()} == {
+        "activation_1": (2, 2, 50, 16), "activation_2": (2, 2, 50, 16),
+    }  # fmt: skip
+    x, start = DIGITS.x_train[:50], model_of_seed(SMALL, 1)
+    linear = x @ start.get_layer("dense_1").kernel.numpy()
+    expected = (linear - linear.mean(axis=0)) / np.sqrt(linear.var(axis=0) + 1e-3)
+    np.testing.assert_allclose(runs.pre_activations["activation_1"][1, 0], expected, atol=1e-4)
+    assert list(runs.gradient_norms) == ["dense_1", "dense_2", "logits"]
+    with tf.GradientTape() as tape:
+        rows = batch_order(DIGITS.y_train, 1, 32, seed=1)[0]
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(
+            DIGITS.y_train[rows], start(DIGITS.x_train[rows], training=True)
+        )
+    norm = np.linalg.norm(tape.gradient(loss, start.get_layer("dense_2").kernel))
+    assert runs.gradient_norms["dense_2"].shape == (2, 20)
+    assert runs.gradient_norms["dense_2"][1, 0] == pytest.approx(norm, rel=1e-4)
+
+
+def test_probing_and_evaluating_change_nothing():
+    plain = quick(SMALL, DIGITS, seeds=1, evaluate_every=20)
+    watched = quick(SMALL, DIGITS, seeds=1, evaluate_every=3, probes=Probes(at=range(0, 20, 2), gradient_norms=True))
+    np.testing.assert_allclose(watched.train_loss, plain.train_loss, atol=1e-6)
+
+
+@pytest.mark.parametrize("end", ["logit", "sigmoid", "softmax"])
+def test_outputs_and_losses(end):
+    odd = DIGITS.replace("odd or even", y_train=DIGITS.y_train % 2, y_test=DIGITS.y_test % 2)
+    last = {
+        "logit": [keras.layers.Dense(1)],
+        "sigmoid": [keras.layers.Dense(1, activation="sigmoid")],
+        "softmax": [keras.layers.Dense(2), keras.layers.Activation("softmax")],
+    }[end]
+    layers = [keras.layers.Dense(32), keras.layers.BatchNormalization(), keras.layers.Activation("relu"), *last]
+    runs = train_many(
+        lambda: keras.Sequential([type(layer).from_config(layer.get_config()) for layer in layers]),  # no Input
+        odd, seeds=2, steps=150, batch_size=30, optimizer=keras.optimizers.SGD(0.1), progress=False,
+    )  # fmt: skip
+    assert (runs.recomputed.test_accuracy[:, -1] > 0.85).all()
+    model = runs.model(0)
+    outputs = model.predict(odd.x_test, verbose=0)
+    answers = outputs.argmax(axis=1) if end == "softmax" else outputs[:, 0] > (0.5 if end == "sigmoid" else 0)
+    assert runs.moving.test_accuracy[0, -1] == pytest.approx(np.mean(answers == odd.y_test), abs=1e-6)
+
+
+def test_own_order_of_batches():
+    def by_class(labels, steps, batch_size, seed):
+        return np.stack([np.flatnonzero(labels == step % 10)[:batch_size] for step in range(steps)])
+
+    runs = quick(SMALL, DIGITS, seeds=[2], steps=10, batch_size=8, order=by_class)
+    rows = by_class(DIGITS.y_train, 1, 8, 0)[0]
+    model = model_of_seed(SMALL, 2)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(
+        DIGITS.y_train[rows], model(DIGITS.x_train[rows], training=True)
+    )
+    assert runs.train_loss[0, 0] == pytest.approx(float(loss), abs=1e-4)
+
+
+class OwnRandomLayer(keras.layers.Layer):
+    """Random weights that no initialiser attribute describes."""
+
+    def build(self, shape):
+        self.w = self.add_weight(shape=(shape[-1],), initializer="random_normal")
+
+    def call(self, x):
+        return x * self.w
+
+
+class NeedsValues(keras.layers.Layer):
+    def call(self, x):
+        return x * float(np.asarray(x).mean())  # needs a value while the graph is being made
+
+
+class Counts(keras.layers.Layer):
+    """Its state is a tf.Variable, which Keras cannot see, and which all seeds would share."""
+
+    def build(self, shape):
+        self._count = [tf.Variable(0.0, trainable=False)]
+
+    def call(self, x, training=False):
+        return x * (1 + 0 * self._count[0].assign_add(1.0))
+
+
+class Reads(Counts):
+    def call(self, x):
+        return x + self._count[0]
+
+
+def network(*layers, outputs=10):
+    return lambda: keras.Sequential([keras.Input((64,)), *(layer() for layer in layers), keras.layers.Dense(outputs)])
+
+
+@pytest.mark.parametrize(
+    ("build", "changes", "message"),
+    [
+        (SMALL, {"batch_size": 301}, "batch_size must be at most 300.*received 301"),
+        (SMALL, {"batch_size": 0}, "batch_size must be a whole number of at least 1, received 0"),
+        (SMALL, {"steps": 1.5}, "steps must be a whole number of at least 1, received 1.5"),
+        (SMALL, {"seeds": 0}, "seeds must be a whole number of at least 1"),
+        (SMALL, {"evaluate_every": -1}, "evaluate_every"),
+        (functools.partial(SMALL, outputs=5), {}, r"5 outputs can tell the classes 0 to 4 apart.*labels \[0, 1, 2"),
+        (functools.partial(SMALL, outputs=1), {}, "1 output can tell the classes 0 to 1 apart"),
+        (functools.partial(SMALL, features=63), {}, r"inputs of shape \(63,\), the data set has \(64,\)"),
+        (lambda: None, {}, r"build\(\) must return a Keras model, received NoneType"),
+        (network(OwnRandomLayer), {}, "starts at random, but its layer has no initialiser"),
+        (network(Counts), {}, "cannot be trained for several seeds at once"),
+        (network(Reads), {}, "a tf.Variable or a table that all seeds would share"),
+        (network(NeedsValues), {}, "cannot be trained for several seeds at once"),
+    ],
+)
+def test_what_cannot_work_says_so_before_training(build, changes, message, monkeypatch):
+    monkeypatch.setattr(training._Group, "train", lambda *_: pytest.fail("training started"))
+    with pytest.raises(ValueError, match=message):
+        quick(build, DIGITS, **changes)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
+def test_interrupted_it_returns_what_it_measured():
+    timer = threading.Timer(3.0, lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT))
+    timer.start()
+    runs = train_many(SMALL, DIGITS, seeds=2, steps=60_000, batch_size=8, evaluate_every=50, progress=False)
+    timer.cancel()
+    assert runs.interrupted
+    steps = runs.train_loss.shape[1]
+    assert 0 < steps < 60_000
+    assert runs.evaluated_at[-1] == steps
+    assert runs.moving.test_accuracy.shape == (2, len(runs.evaluated_at))
+    assert str(runs).endswith(", interrupted")
+    assert runs.model(1).count_params() > 0
+
+
+def test_many_architectures_write_nothing_to_stderr(capfd):
+    for width in range(3, 10):
+        quick(functools.partial(mlp, depth=1, width=width), DIGITS, seeds=1, steps=2)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_bar_is_shown_unless_it_is_not_wanted(capsys):
+    train_many(SMALL, DIGITS, seeds=1, steps=60, batch_size=8)
+    assert "60" in capsys.readouterr().err
+    quick(SMALL, DIGITS, seeds=1)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_sweep_is_train_many_at_every_point():
+    settings = {"seeds": 2, "steps": 15, "batch_size": 32}
+    result = sweep({"normalization": ["none", "before"], "learning_rate": [0.01, 0.1]}, SMALL, DIGITS, **settings)
+    assert len(result.runs) == 4
+    for point in result.points:
+        build = functools.partial(SMALL, normalization=point["normalization"])
+        optimizer = keras.optimizers.SGD(point["learning_rate"])
+        expected = train_many(build, DIGITS, optimizer=optimizer, progress=False, **settings)
+        np.testing.assert_array_equal(result[point].train_loss, expected.train_loss)
+    with pytest.raises(KeyError, match="2 points"):
+        result[{"learning_rate": 0.1}]
+    with pytest.raises(KeyError, match="0 points"):
+        result[{"learning_rate": 5}]
+
+
+def test_a_sweep_over_settings_of_training():
+    result = sweep({"batch_size": [8, 16], "steps": [5]}, SMALL, DIGITS, seeds=1)
+    assert [runs.settings.batch_size for runs in result.runs] == [8, 16]
+    assert {runs.train_loss.shape for runs in result.runs} == {(1, 5)}
