@@ -257,9 +257,13 @@ class PlacementExplorer(Explorer):
         axis.set_title("mean test accuracy (%) · ★ best learning rate of the row", loc="left", fontsize=10)
         super().__init__(
             {
-                "activation": widgets.ToggleButtons(options=activations, description="activation"),
+                "activation": widgets.ToggleButtons(
+                    options=activations, value=activations[-1], description="activation"
+                ),
                 "depth": widgets.ToggleButtons(
-                    options=[(f"{depth} layers", depth) for depth in sorted(depths)], description="depth"
+                    options=[(f"{depth} layers", depth) for depth in sorted(depths)],
+                    value=max(depths),
+                    description="depth",
                 ),
             },
             figure,

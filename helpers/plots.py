@@ -184,8 +184,9 @@ def order_map(sweep, *, trained=0.5, decides=0.05):
     best = np.maximum(before, after)
     figure, axis = new_figure(width=8.0, height=1.5 + 0.46 * len(rows))
     axis.grid(False)
-    # The root of a difference: 10 points must be seen beside 80.
-    shades = np.sign(before - after) * np.sqrt(np.abs(before - after))
+    # The root of a difference, since 10 points must be seen beside 80; no colour where the two count as alike.
+    difference = np.where(np.abs(before - after) < decides, 0, before - after)
+    shades = np.sign(difference) * np.sqrt(np.abs(difference))
     axis.pcolormesh(shades, cmap="PuOr_r", vmin=-1, vmax=1, edgecolors="white", linewidth=2)
     for row, column in np.ndindex(best.shape):
         _order_cell(axis, row, column, before[row, column] - after[row, column], best[row], trained, decides)
@@ -193,7 +194,7 @@ def order_map(sweep, *, trained=0.5, decides=0.05):
     axis.set_yticks(np.arange(len(rows)) + 0.5, [f"{activation}, {depth} layers" for depth, activation in rows])
     axis.set(xlabel="learning rate", ylim=(len(rows), 0))
     axis.set_title(
-        "Who is ahead, in points of test accuracy? pale: alike · orange: before · purple: after",
+        "Who is ahead, in points of test accuracy? white: alike · orange: before · purple: after",
         loc="left",
         fontsize=10,
     )
