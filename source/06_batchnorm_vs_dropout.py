@@ -1,0 +1,381 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # 6 · Batch Normalization and Dropout
+#
+# **Time:** about 40 minutes · **Before this:** [05](05_training_and_inference.ipynb)
+#
+# Does Batch Normalization prevent overfitting? Can it replace Dropout? You put both side by side, with clean and with
+# wrong labels, with little data and with all of it. Afterwards you can
+#
+# - say what each of the two is for, and in which of four cases each helped on unseen images;
+# - say whether the dropout rate may be reduced next to Batch Normalization, and when not;
+# - explain why Dropout *directly before* Batch Normalization spoils its statistics, and cure it in two ways.
+
+# %% tags=["setup"]
+import helpers  # noqa: F401
+
+# %% [markdown]
+# > **The lesson:** Batch Normalization stabilizes learning. Dropout prevents over-dependence.
+#
+# > **The lesson:** They solve different problems and are often used together in deep networks.
+#
+# > **The lesson:** In many cases, BatchNorm alone significantly reduces overfitting.
+#
+# ## Four networks, four cases
+#
+# A network overfits when it learns the training images by heart and does worse on others. That happens most easily with
+# *little data* and with *wrong labels*. So there are four cases: 200 or 1200 training images, each with all labels
+# right or with one label in five replaced by a wrong one. The test labels are always right.
+#
+# One split into training and test images is not the world. Each case is therefore measured on **eight splits**.
+
+# %%
+import numpy as np
+
+from helpers.data import load
+
+
+def split(number, size, wrong):
+    """Digits split by their own number; a share `wrong` of the training labels is replaced by another class."""
+    digits = load("digits", seed=number, train_size=size, test_size=597)
+    random = np.random.default_rng(number)
+    replaced = random.random(size) < wrong
+    labels = digits.y_train.copy()
+    labels[replaced] = (labels[replaced] + random.integers(1, 10, replaced.sum())) % 10
+    return digits.replace(f"{wrong:.0%} wrong labels", y_train=labels)
+
+
+SPLITS = range(8)
+cases = {
+    ("small", "clean"): [split(number, 200, 0.0) for number in SPLITS],
+    ("small", "noisy"): [split(number, 200, 0.2) for number in SPLITS],
+    ("full", "clean"): [split(number, 1200, 0.0) for number in SPLITS],
+    ("full", "noisy"): [split(number, 1200, 0.2) for number in SPLITS],
+}
+for (size, labels), splits in cases.items():
+    clean = cases[size, "clean"]
+    wrong = np.mean([np.mean(a.y_train != b.y_train) for a, b in zip(splits, clean, strict=True)])
+    print(f"{size:5} {labels:5}: {len(splits)} splits of {len(splits[0].x_train)} training images, {wrong:.0%} wrong labels")
+
+# %% [markdown]
+# Four networks: plain, with Batch Normalization, with Dropout, with both. Each has three hidden layers of 100 relu units.
+# Dropout stands at the end of each hidden layer, after the activation.
+#
+# **Predict**, for little data and wrong labels: order the four networks from the worst to the best on test images.
+
+# %%
+my_prediction = None  # your guess: such as ["plain", "BatchNorm", "Dropout", "both"], the worst first
+
+# %% [markdown]
+# Each network gets the better of two learning rates *in each case*. It is chosen on two splits of its own, which are not
+# used again. This is the longest cell of the notebook.
+
+# %% tags=["nbval-ignore-output"]
+import functools
+from concurrent.futures import ThreadPoolExecutor
+
+from tqdm.auto import tqdm
+
+from helpers.networks import mlp
+from helpers.training import keras, train_many
+
+STEPS = {"small": 300, "full": 450}
+BATCH_SIZE = {"small": 16, "full": 32}
+
+
+def train(normalization, dropout, size, learning_rate, numbered_split):
+    number, data = numbered_split  # the number of the split is the seed too
+    return train_many(
+        functools.partial(mlp, normalization=normalization, dropout=dropout), data, seeds=[number], steps=STEPS[size],
+        batch_size=BATCH_SIZE[size], optimizer=keras.optimizers.SGD(learning_rate), evaluate_every=75, progress=False,
+    )
+
+
+def train_on_splits(normalization, dropout, size, labels):
+    """One run for each split, at the learning rate that does best on two other splits."""
+    others = [(number, split(number, size=len(cases[size, labels][0].x_train), wrong=0.2 * (labels == "noisy")))
+              for number in (1000, 1001)]
+
+    def other_score(rate):
+        runs = [train(normalization, dropout, size, rate, other) for other in others]
+        return np.mean([run.moving.test_accuracy[0, -1] for run in runs])
+
+    rate = max((0.03, 0.1), key=other_score)
+    with ThreadPoolExecutor(2) as pool:  # two splits at a time, where there are two cores
+        runs = list(pool.map(functools.partial(train, normalization, dropout, size, rate), enumerate(cases[size, labels])))
+    return {"rate": rate, "runs": runs, "test": np.array([run.moving.test_accuracy[0, -1] for run in runs])}
+
+
+RATES = {"small": (0.0, 0.25, 0.5), "full": (0.0, 0.5)}
+arms = [(size, labels, normalization, dropout)
+        for size, labels in cases for normalization in ("none", "before") for dropout in RATES[size]]
+results = {}
+for size, labels, normalization, dropout in tqdm(arms, leave=False):
+    results[size, labels, normalization, dropout] = train_on_splits(normalization, dropout, size, labels)
+print(len(results) * len(SPLITS), "networks, their learning rates tuned on two more splits")
+
+# %% [markdown]
+# Look at the distance from the dotted line, the plain network. Grey is the zone of ±2 points.
+
+# %% tags=["nbval-ignore-output"]
+from helpers.plots import COLORS, LINESTYLES, MARKERS, Plot, new_figure
+from helpers.statistics import mean_interval, paired_difference
+
+NETWORKS = {"plain": ("none", 0.0), "BatchNorm": ("before", 0.0), "Dropout": ("none", 0.5), "both": ("before", 0.5)}
+WORDS = {"small": "200 images", "full": "1200 images", "clean": "all labels right", "noisy": "1 label in 5 wrong"}
+
+
+def gain(size, labels, name, over="plain"):
+    """Test accuracy minus that of another network, split by split."""
+    return paired_difference(results[size, labels, *NETWORKS[name]]["test"], results[size, labels, *NETWORKS[over]]["test"])
+
+
+figure, axes = new_figure(2, 2, width=9, height=4.6, sharex=True, sharey=True)
+sentences = []
+for axis, (size, labels) in zip(axes.ravel(), cases, strict=True):
+    axis.axvspan(-2, 2, color="#EEEEEE")
+    axis.axvline(0, color="black", ls=":", lw=1)
+    for i, name in enumerate(("BatchNorm", "Dropout", "both"), start=1):
+        found = gain(size, labels, name)
+        axis.errorbar(100 * found.mean, -i, xerr=[[100 * (found.mean - found.low)], [100 * (found.high - found.mean)]],
+                      color=COLORS[i - 1], marker=MARKERS[i - 1], capsize=4, ls="none")
+    plain = mean_interval(results[size, labels, "none", 0.0]["test"])
+    axis.set(title=f"{WORDS[size]}, {WORDS[labels]} (plain: {100 * plain.mean:.1f} %)", ylim=(-3.6, -0.4))
+    axis.title.set_fontsize(10)
+    axis.set_yticks([-1, -2, -3], ["BatchNorm", "Dropout", "both"])
+    sentences.append(f"{WORDS[size]}, {WORDS[labels]}: " + ", ".join(
+        f"{name} {100 * gain(size, labels, name).mean:+.1f}" for name in ("BatchNorm", "Dropout", "both")))
+for axis in axes[1]:
+    axis.set_xlabel("test accuracy − plain (points)")
+Plot(figure, "Points gained over the plain network on test images. " + "; ".join(sentences) +
+     ". Whiskers are 95 % intervals of eight paired splits.")
+
+# %%
+order = sorted(NETWORKS, key=lambda name: results["small", "noisy", *NETWORKS[name]]["test"].mean())
+print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
+print("little data, wrong labels: the better half is", sorted(order[2:]))
+for size, labels in cases:
+    print(f"{WORDS[size]}, {WORDS[labels]}: BatchNorm alone gains more than 2 points:", gain(size, labels, "BatchNorm").low > 0.02)
+
+# %% [markdown]
+# How can Batch Normalization help so little, when it trains so well? Look at the *training* accuracy of the noisy case.
+# A network that reads every digit right would reach 80 % there, because one label in five is wrong. Whatever lies above
+# has been learnt by heart.
+
+# %% tags=["nbval-ignore-output"]
+by_heart = {name: mean_interval([run.moving.train_accuracy[0, -1] for run in results["small", "noisy", *arm]["runs"]])
+            for name, arm in NETWORKS.items()}
+for name, value in by_heart.items():
+    print(f"{name:10} training accuracy {value}   test accuracy {mean_interval(results['small', 'noisy', *NETWORKS[name]]['test'])}")
+
+# %%
+heart = {name: by_heart[name].low > 0.9 for name in NETWORKS}
+print("more than 90 % of labels fitted, though a fifth is wrong:", ", ".join(name for name in heart if heart[name]))
+print("Dropout fits fewer wrong labels than BatchNorm:", by_heart["Dropout"].high < by_heart["BatchNorm"].low)
+
+# %% [markdown]
+# Batch Normalization makes optimisation easier, and that includes the optimisation of nonsense. Its only brake is the
+# noise of the batch statistics, a mild one. Dropout makes it hard to learn by heart: no unit can rely on the presence
+# of another. Now the other side of the coin, speed. **Predict:** all data, clean labels, only 75 steps. Who is ahead
+# on the training images, and by how many points?
+
+# %%
+my_prediction = None  # your guess: (network, points), such as ("Dropout", 3)
+
+# %% tags=["nbval-ignore-output"]
+def early(name):
+    """Training accuracy (splits,) after 75 steps, all data with clean labels, with recomputed statistics."""
+    return np.array([run.recomputed.train_accuracy[0, 0] for run in results["full", "clean", *NETWORKS[name]]["runs"]])
+
+
+for name in NETWORKS:
+    print(f"{name:10} {mean_interval(early(name))}   learning rate {results['full', 'clean', *NETWORKS[name]]['rate']}")
+early_gain = paired_difference(early("BatchNorm"), early("Dropout"))
+print("BatchNorm − Dropout:", early_gain)
+
+# %%
+print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
+print("BatchNorm is ahead of Dropout by more than 2 points:", early_gain.low > 0.02)
+
+# %% [markdown]
+# So they do solve different problems. One helps you to *get there*. The other keeps you from *believing everything*.
+#
+# ## May the dropout rate be reduced?
+#
+# > **The lesson:** However, when BatchNorm is strong, dropout may be reduced or removed.
+#
+# You have the runs already: three dropout rates, with and without Batch Normalization. **Predict:** with Batch
+# Normalization in the network, is it safe to remove Dropout if the labels are right? And if one in five is wrong?
+
+# %%
+my_prediction = None  # your guess: (safe with right labels?, safe with wrong labels?), such as (True, True)
+
+# %% tags=["nbval-ignore-output"]
+figure, axes = new_figure(1, 2, width=9, height=3.4)
+best = {}
+for axis, labels in zip(axes, ("clean", "noisy"), strict=True):
+    for i, (name, normalization) in enumerate((("without BatchNorm", "none"), ("with BatchNorm", "before"))):
+        scores = {rate: results["small", labels, normalization, rate]["test"] for rate in RATES["small"]}
+        points = [mean_interval(values) for values in scores.values()]
+        mean, low, high = (100 * np.array([getattr(p, part) for p in points]) for part in ("mean", "low", "high"))
+        axis.fill_between(RATES["small"], low, high, color=COLORS[i], alpha=0.2, lw=0)
+        axis.plot(RATES["small"], mean, color=COLORS[i], ls=LINESTYLES[i], marker=MARKERS[i], label=name)
+        best[labels, normalization] = max(scores, key=lambda rate: scores[rate].mean())
+    axis.set(title=f"200 images, {WORDS[labels]}", xlabel="dropout rate", ylabel="test accuracy (%)")
+    axis.set_xticks(RATES["small"])
+    axis.legend(loc="best")
+Plot(figure, "Best of these dropout rates: " + "; ".join(
+    f"{WORDS[labels]}, {'with' if normalization == 'before' else 'without'} BatchNorm: {rate:g}"
+    for (labels, normalization), rate in best.items()) + ". Bands are 95 % intervals of eight splits.")
+
+
+# %%
+def removal_cost(labels):
+    """With Batch Normalization: test accuracy at the best dropout rate above 0, minus without Dropout."""
+    scores = {rate: results["small", labels, "before", rate]["test"] for rate in RATES["small"]}
+    with_dropout = max((rate for rate in scores if rate > 0), key=lambda rate: scores[rate].mean())
+    return paired_difference(scores[with_dropout], scores[0.0])
+
+
+costs = {labels: removal_cost(labels) for labels in ("clean", "noisy")}
+print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
+print("removing Dropout beside BatchNorm costs less than 2 points with right labels:", costs["clean"].high < 0.02)
+print("... and with wrong labels:", costs["noisy"].high < 0.02)
+
+# %% [markdown]
+# "May be removed" is true for clean labels, and not because Batch Normalization took over Dropout's work: on these data
+# there was little work to do. Where Dropout has work to do, it is needed as much beside Batch Normalization as without.
+#
+# ## Together, but in which order? The variance shift
+#
+# Dropout at rate p zeroes a share p of the values and multiplies the others by 1/(1 − p). The *mean* is the same in
+# training and at inference; that is what the factor is for. And the *variance*? **Predict:** values with mean 0
+# and variance 1 go through Dropout(0.5). What is their variance in training? And at inference?
+
+# %%
+my_prediction = None  # your guess: (variance in training, variance at inference)
+
+# %%
+x = np.random.default_rng(0).normal(size=(100_000, 1)).astype("float32")
+print("rate   variance after Dropout: in training, at inference   then BatchNorm: output variance at inference")
+for rate in (0.0, 0.3, 0.5, 0.8):
+    dropout, norm = keras.layers.Dropout(rate, seed=1), keras.layers.BatchNormalization(momentum=0.0)
+    norm(dropout(x, training=True), training=True)  # momentum 0: the moving averages become this batch's statistics
+    in_training, at_inference = float(norm.moving_variance[0]), float(np.var(dropout(x, training=False)))
+    output = float(np.var(norm(dropout(x, training=False), training=False)))
+    print(f"{rate:4}   {in_training:26.1f} {at_inference:14.1f} {output:42.1f}")
+    assert abs(in_training - 1 / (1 - rate)) < 0.1
+    assert abs(output - (1 - rate)) < 0.1
+
+# %%
+print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
+print("theory: 1/(1 − p) in training, 1 at inference. BatchNorm divides by what it saw in training, so 1 − p is left.")
+
+# %% [markdown]
+# Each Dropout directly before a Batch Normalization makes its moving variance wrong by the factor 1 − p at inference.
+# (With a mean μ and variance σ² it is σ² + (σ² + μ²) · p/(1 − p) in training.) No amount of training mends this, for the
+# averages are *right*: for training. And a deep network multiplies such errors, layer after layer.
+#
+# Five hidden layers with Dropout(0.5), in three places. The momentum is 0.9, so that cold averages play no part.
+# **Predict:** which of them lose accuracy *on their own training images*, the moment you switch to inference?
+
+# %%
+my_prediction = None  # your guess: a set out of {"before each BatchNorm", "after each activation", "once, at the end"}
+
+# %% tags=["nbval-ignore-output"]
+digits = load("digits")
+PLACES = {"before each BatchNorm": "before_normalization", "after each activation": "after_activation",
+          "once, at the end": "last_layer"}
+deep = {
+    name: train_many(functools.partial(mlp, depth=5, momentum=0.9, dropout=0.5, dropout_position=place), digits, seeds=8,
+                     steps=250, batch_size=64, optimizer=keras.optimizers.SGD(0.03), evaluate_every=250)
+    for name, place in PLACES.items()
+}
+
+
+def accuracy_in_training_mode(runs):
+    """Training accuracy (seeds,) with batch statistics and with Dropout at work."""
+    return [np.mean(np.argmax(runs.model(seed)(digits.x_train, training=True), axis=1) == digits.y_train)
+            for seed in runs.seeds]
+
+
+modes = {
+    name: {"training mode": accuracy_in_training_mode(runs), "inference": runs.moving.train_accuracy[:, -1],
+           "inference, recalibrated": runs.recomputed.train_accuracy[:, -1]}
+    for name, runs in deep.items()
+}
+
+# %% tags=["nbval-ignore-output"]
+figure, axis = new_figure(height=3.6)
+for i, mode in enumerate(("training mode", "inference", "inference, recalibrated")):
+    for place, name in enumerate(PLACES):
+        found = mean_interval(modes[name][mode])
+        axis.bar(place + 0.27 * (i - 1), 100 * found.mean, 0.25, color=COLORS[i], hatch=("", "//", "..")[i],
+                 edgecolor="white", label=mode if place == 0 else None)
+        axis.errorbar(place + 0.27 * (i - 1), 100 * found.mean,
+                      yerr=[[100 * (found.mean - found.low)], [100 * (found.high - found.mean)]], color="black", capsize=3)
+axis.set_xticks(range(3), PLACES)
+axis.set(xlabel="where Dropout(0.5) stands", ylabel="accuracy on training images (%)", ylim=(0, 118))
+axis.legend(ncols=3, loc="upper center", fontsize=9)
+lost = {name: paired_difference(modes[name]["inference, recalibrated"], modes[name]["inference"]) for name in PLACES}
+Plot(figure, "What recalibrating gains at inference: " + "; ".join(f"{name} {value}" for name, value in lost.items()) +
+     ". The same weights in all three bars of a group; whiskers are 95 % intervals.")
+
+# %%
+print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
+print("moving averages cost more than 5 points:", ", ".join(name for name in PLACES if lost[name].low > 0.05))
+print("they cost less than 2 points:", ", ".join(name for name in PLACES if lost[name].high < 0.02))
+
+# %% [markdown]
+# "Recalibrated" means: the statistics of the training set, computed in the mode of inference, with Dropout off. It is
+# the cure for a network that you already have. The better cure is to **move the Dropout**: behind the last Batch
+# Normalization there is none left to mislead. That Dropout *after* the activation can suffer too may surprise you.
+# The next thing behind it is a Dense layer and a Batch Normalization, which sees the larger variance through the Dense.
+#
+# ## The verdicts
+#
+# The rules were written down before the measurements. **Does Batch Normalization alone reduce overfitting in many
+# cases?** What counts is the test accuracy, and it must gain more than 2 points.
+
+# %%
+from helpers import claims
+
+card = claims.verdict("C5", {f"{size}_{labels}_gain": gain(size, labels, "BatchNorm") for size, labels in cases})
+claims.record(card, splits=len(SPLITS), learning_rates="the better of 0.03 and 0.1 on two other splits",
+              **{f"{size}_{labels}": repr(results[size, labels, "before", 0.0]["runs"][0]) for size, labels in cases})
+card
+
+# %% [markdown]
+# **Do the two solve different problems, and may the first replace the second?** The gain with wrong labels and the cost
+# of removing Dropout are those of the small data, where overfitting is strongest.
+
+# %%
+card = claims.verdict("C6", {
+    "early_gain": early_gain,
+    "noisy_label_gain": gain("small", "noisy", "Dropout", over="BatchNorm"),
+    "clean_removal_cost": costs["clean"],
+    "noisy_removal_cost": costs["noisy"],
+    "variance_shift": lost["before each BatchNorm"],
+})
+claims.record(card, splits=len(SPLITS), noisy=repr(results["small", "noisy", "before", 0.5]["runs"][0]),
+              deep=repr(deep["before each BatchNorm"]))
+card
+
+# %% [markdown]
+# ## Summary
+#
+# - Batch Normalization is for optimisation. As a remedy for overfitting it is mild at best; with wrong labels it does
+#   not help, since it lets a network learn those by heart as well.
+# - Dropout slows learning down and resists wrong labels. Remove it because *your data* do not need it, which you can
+#   measure, and not because Batch Normalization is there.
+# - Dropout before Batch Normalization makes training and inference disagree. Put it behind the last Batch Normalization,
+#   or recompute the statistics.
+#
+# **Next:** [07 · Exercises](07_exercises.ipynb)
