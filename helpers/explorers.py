@@ -260,11 +260,7 @@ class PlacementExplorer(Explorer):
                 "activation": widgets.ToggleButtons(
                     options=activations, value=activations[-1], description="activation"
                 ),
-                "depth": widgets.ToggleButtons(
-                    options=[(f"{depth} layers", depth) for depth in sorted(depths)],
-                    value=max(depths),
-                    description="depth",
-                ),
+                "depth": widgets.ToggleButtons(options=sorted(depths), value=max(depths), description="hidden layers"),
             },
             figure,
         )

@@ -1,13 +1,16 @@
 """The explorers, driven as a learner would: every control to its ends, reading the description and the picture."""
 
 import base64
+import itertools
 import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from helpers.explorers import DistributionExplorer, Explorer, MomentumExplorer, NormalizationExplorer
+from helpers.explorers import DistributionExplorer, Explorer, MomentumExplorer, NormalizationExplorer, PlacementExplorer
+from helpers.plots import accuracy_by_rate, interval_rows, order_map
+from helpers.statistics import Interval
 
 STEPS = (0, 50, 100)
 
@@ -28,7 +31,25 @@ def distributions(without=(ROWS, ROWS + 2, ROWS - 1), with_batchnorm=(ROWS, ROWS
     return DistributionExplorer({"without": run_with(without), "with": run_with(with_batchnorm)})
 
 
-EXPLORERS = [NormalizationExplorer, MomentumExplorer, distributions]
+def made_up_sweep():
+    """Two activations, two depths, "both" with 2 layers and "some" with 4; accuracies of two seeds made by hand."""
+    final = {"none": (0.5, 0.2), "before": (0.93, 0.95), "after": (0.97, 0.1), "both": (0.8, 0.91), "some": (0.6, 0.7)}
+    points, runs = [], []
+    for (place, accuracies), activation, depth in itertools.product(final.items(), ("relu", "tanh"), (2, 4)):
+        if (place, depth) not in (("both", 4), ("some", 2)):
+            for rate, accuracy in zip((1.0, 0.1), accuracies[::-1], strict=True):  # not in ascending order
+                accuracy = accuracy - 0.04 * (activation == "relu") - 0.02 * (depth == 4)
+                points.append({"activation": activation, "depth": depth, "normalization": place, "learning_rate": rate})
+                scores = SimpleNamespace(test_accuracy=np.array([[0.0, accuracy - 0.01], [0.0, accuracy + 0.01]]))
+                runs.append(SimpleNamespace(recomputed=scores, seeds=(0, 1)))
+    return SimpleNamespace(points=points, runs=runs)
+
+
+def placements():
+    return PlacementExplorer(made_up_sweep())
+
+
+EXPLORERS = [NormalizationExplorer, MomentumExplorer, distributions, placements]
 PNG = b"\x89PNG"
 
 
@@ -192,3 +213,63 @@ def test_distribution_explorer_draws_units_that_do_not_vary():
     assert "from 0.40 to 0.40; drift since the first step 0.00" in explorer.plot.caption
     assert "from 2.40 to 2.40; drift since the first step 2.00" in explorer.plot.caption
     assert not re.search("nan|inf", explorer.plot.caption)
+
+
+def test_placements_are_described_at_their_own_best_learning_rate():
+    explorer = placements()
+    explorer.controls["activation"].value, explorer.controls["depth"].value = "tanh", 2
+    words = explorer.plot.caption
+    assert "tanh, 2 hidden layers, means of 2 seeds" in words
+    assert "before: 95.0 % at its best learning rate, 1; every seed passes 90 % at 2 of 2 rates" in words
+    assert "after: 97.0 % at its best learning rate, 0.1; every seed passes 90 % at 1 of 2 rates" in words
+    assert "both: 91.0 % at its best learning rate, 1; every seed passes 90 % at 0 of 2 rates" in words  # one seed 0.90
+
+
+def test_a_place_that_was_not_run_is_named_in_the_picture_and_left_out_of_the_words():
+    explorer = placements()
+    for depth, missing in ((2, "some"), (4, "both")):
+        explorer.controls["depth"].value = depth
+        assert f"{missing}:" not in explorer.plot.caption
+        assert [text.get_text() for text in explorer.figure.axes[0].texts].count("not run at this depth") == 1
+
+
+def test_a_sweep_without_depth_is_refused():
+    with pytest.raises(ValueError, match="must go over activation, depth"):
+        PlacementExplorer(SimpleNamespace(points=[{"activation": "relu", "learning_rate": 0.1}], runs=[]))
+
+
+def test_accuracies_come_in_the_order_of_the_learning_rates():
+    point = {"activation": "tanh", "depth": 2, "normalization": "after"}
+    rates, accuracies = accuracy_by_rate(made_up_sweep(), **point)
+    assert rates.tolist() == [0.1, 1.0]
+    assert accuracies == pytest.approx(np.array([[0.96, 0.98], [0.09, 0.11]]))
+    assert len(accuracy_by_rate(made_up_sweep(), **{**point, "depth": 3})[0]) == 0
+
+
+def cells(plot):
+    return [text.get_text() for text in plot.figure.axes[0].texts]
+
+
+def test_the_order_map_says_who_is_ahead():
+    plot = order_map(made_up_sweep())
+    # 4 points at 0.1 count as alike, 85 at 1 do not; the star is at the best accuracy of either order.
+    assert cells(plot) == ["★ −4", "before +85"] * 4
+    assert "In 4 of the 8 cells that train the two differ by less than 5 points, in 4 of the 4 starred" in plot.caption
+    assert "Before leads by more in 4, at learning rate 1." in plot.caption
+    assert "After leads" not in plot.caption
+
+
+def test_the_order_map_follows_its_margins():
+    assert cells(order_map(made_up_sweep(), decides=0.03))[0] == "★ after +4"
+    assert "After leads by more in 4, at learning rate 0.1." in order_map(made_up_sweep(), decides=0.03).caption
+    assert "★ neither trains" in cells(order_map(made_up_sweep(), trained=0.96))
+
+
+def test_interval_rows_list_every_interval_and_the_margin():
+    intervals = {"one": Interval(0.01, -0.02, 0.04, 8, "points"), "two": Interval(0.5, 0.4, 0.6, 8, "points")}
+    plot = interval_rows(intervals, margin=0.05)
+    assert plot.caption == f"one: {intervals['one']}; two: {intervals['two']}. Shaded: less than 5 points either way."
+    low, high = plot.figure.axes[0].get_xlim()
+    assert low < -5
+    assert high > 60
+    assert "Shaded" not in interval_rows(intervals).caption
