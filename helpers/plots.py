@@ -64,7 +64,9 @@ def learning_curves(arms, score="test_accuracy", *, statistics="moving"):
     for i, (name, runs) in enumerate(arms.items()):
         values = 100 * getattr(getattr(runs, statistics), score)
         intervals = [mean_interval(values[:, at], unit="") for at in range(values.shape[1])]
-        mean, low, high = (np.array([getattr(interval, part) for interval in intervals]) for part in ("mean", "low", "high"))
+        mean, low, high = (
+            np.array([getattr(interval, part) for interval in intervals]) for part in ("mean", "low", "high")
+        )
         axis.fill_between(runs.evaluated_at, low, high, color=COLORS[i], alpha=0.2, linewidth=0)
         axis.plot(runs.evaluated_at, mean, color=COLORS[i], linestyle=LINESTYLES[i], marker=MARKERS[i], markersize=4,
                   markevery=max(1, len(mean) // 10), label=name)  # fmt: skip
@@ -402,8 +404,8 @@ def drift_against_accuracy(points, *, score="training accuracy (%)"):
     for i, (name, (moved, accuracy)) in enumerate(points.items()):
         axis.plot(moved, 100 * accuracy, MARKERS[i], color=COLORS[i], alpha=0.55, markersize=7)
         axis.plot(moved.mean(), 100 * accuracy.mean(), MARKERS[i], color="none", markersize=15, mec="black")
-        axis.annotate(name, (moved.mean(), 100 * accuracy.mean()), (14, -4), textcoords="offset points", color=COLORS[i],
-                      weight="bold")  # fmt: skip
+        axis.annotate(name, (moved.mean(), 100 * accuracy.mean()), (14, -4), textcoords="offset points",
+                      color=COLORS[i], weight="bold")  # fmt: skip
         said.append(f"{name}: drift {moved.mean():.2f}, accuracy {100 * accuracy.mean():.0f} %")
     reach = np.concatenate([moved for moved, _ in points.values()])
     axis.set(xscale="log", xlabel="drift in 25 steps, mean of all layers (log scale)", ylabel=score, ylim=(0, 108),

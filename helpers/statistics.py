@@ -1,4 +1,4 @@
-"""Intervals for a handful of runs: means, paired differences and shares, each as one line of text. SciPy does the work."""
+"""Intervals for a handful of runs: means, paired differences and shares, each as one line of text, on SciPy."""
 
 from dataclasses import dataclass
 

@@ -345,9 +345,7 @@ def _trace(model, optimizer, gradient_norms):
         trainable, tracked, optimizer_state, x, y = state
         with tf.GradientTape() as tape:
             tape.watch(trainable)
-            outputs, tracked, penalties = model.stateless_call(
-                trainable, tracked, x, training=True, return_losses=True
-            )
+            outputs, tracked, penalties = model.stateless_call(trainable, tracked, x, training=True, return_losses=True)
             loss = loss_function(y, outputs)
             total = tf.add_n([loss, *penalties])
         gradients = tape.gradient(total, trainable, unconnected_gradients="zero")
@@ -488,7 +486,11 @@ class _Group:
         seeds = [*seeds, *[seeds[-1]] * (size - len(seeds))]  # filled up; the copies are cut off in the end
         dataset = settings.dataset
         rows, labels = (dataset.x_train, dataset.x_test), (dataset.y_train, dataset.y_test)
-        self.data = [tf.constant(part, kind) for x, y in zip(rows, labels) for part, kind in ((x, "float32"), (y, "int32"))]
+        self.data = [
+            tf.constant(part, kind)
+            for x, y in zip(rows, labels, strict=True)
+            for part, kind in ((x, "float32"), (y, "int32"))
+        ]
         trainable, tracked = zip(*(initial_variables(model, seed) for seed in seeds), strict=True)
         optimizer = [[np.asarray(variable) for variable in _stateless(settings.optimizer, model).variables]] * size
         self.state = tuple(map(_stacked, (trainable, tracked, optimizer)))

@@ -73,7 +73,7 @@ def test_silly_sizes_say_what_works(sizes):
 
 
 def test_unknown_name_lists_what_works():
-    with pytest.raises(ValueError, match="'cifar'.*digits, mnist, fashion_mnist"):
+    with pytest.raises(ValueError, match=r"'cifar'.*digits, mnist, fashion_mnist"):
         load("cifar")
 
 
@@ -84,7 +84,9 @@ def test_keras_data_sets_are_standardised_and_cut(name, monkeypatch):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (50, 28, 28)).astype(np.uint8)
     labels = np.arange(50).astype(np.uint8) % 10
-    monkeypatch.setattr(getattr(keras.datasets, name), "load_data", lambda: ((images, labels), (images[:20], labels[:20])))
+    monkeypatch.setattr(
+        getattr(keras.datasets, name), "load_data", lambda: ((images, labels), (images[:20], labels[:20]))
+    )
     data = load(name, train_size=30, seed=1)
     assert data.x_train.shape == (30, 784)
     assert data.x_test.shape == (20, 784)

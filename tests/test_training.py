@@ -28,7 +28,9 @@ def model_of_seed(build, seed):
     """A Keras model that starts where `train_many` starts this seed."""
     model = build()
     trainable, tracked = initial_variables(model, seed)
-    for variable, value in zip([*model.trainable_variables, *model.non_trainable_variables], [*trainable, *tracked]):
+    for variable, value in zip(
+        [*model.trainable_variables, *model.non_trainable_variables], [*trainable, *tracked], strict=True
+    ):
         variable.assign(value)
     return model
 
@@ -62,14 +64,18 @@ def test_seed_by_seed_it_is_keras(normalization, optimizer):
         model = model_of_seed(build, seed)
         expected = losses_of_fit(model, OPTIMIZERS[optimizer](), seed, 100, 32)
         np.testing.assert_allclose(runs.train_loss[row], expected, atol=1e-4)
-        for ours, keras_own in zip(runs.model(seed).non_trainable_variables, model.non_trainable_variables):
+        for ours, keras_own in zip(
+            runs.model(seed).non_trainable_variables, model.non_trainable_variables, strict=True
+        ):
             np.testing.assert_allclose(ours, keras_own, atol=1e-5)
     assert not np.allclose(runs.train_loss[0], runs.train_loss[1], atol=1e-2)  # the seeds do differ
 
 
 def test_penalties_of_layers_count():
     def build():
-        return keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, kernel_regularizer=keras.regularizers.L2(0.1))])
+        return keras.Sequential(
+            [keras.Input((64,)), keras.layers.Dense(10, kernel_regularizer=keras.regularizers.L2(0.1))]
+        )
 
     runs = train_many(build, DIGITS, seeds=[3], steps=30, batch_size=32, optimizer="sgd", progress=False)
     expected = losses_of_fit(model_of_seed(build, 3), "sgd", 3, 30, 32)
@@ -133,7 +139,7 @@ def test_arms_share_their_seeds_dense_weights():
         {"normalization": "layer"}, {"dropout": 0.5}, {"activation": "tanh"},
     )]  # fmt: skip
     kernels = [
-        [value for value, variable in zip(initial_variables(model, 4)[0], model.trainable_variables)
+        [value for value, variable in zip(initial_variables(model, 4)[0], model.trainable_variables, strict=True)
          if variable.path.endswith("kernel")]
         for model in (build() for build in arms)
     ]  # fmt: skip
@@ -142,7 +148,7 @@ def test_arms_share_their_seeds_dense_weights():
             np.testing.assert_array_equal(ours, first)
     other_seed = initial_variables(arms[0](), 5)[0][0]
     assert not np.array_equal(other_seed, kernels[0][0])
-    assert not np.array_equal(kernels[0][1], kernels[0][2][: 16, :16]) or kernels[0][1].shape != kernels[0][2].shape
+    assert not np.array_equal(kernels[0][1], kernels[0][2][:16, :16]) or kernels[0][1].shape != kernels[0][2].shape
 
 
 def test_initial_weights_have_the_initialisers_spread():

@@ -22,8 +22,11 @@ def problem(version, has_venv):
         return "Python " + number + " is too new for TensorFlow: " + WORKS + "."
     if not has_venv:
         return (
-            "This Python " + number + " has no venv module (on Debian and Ubuntu: apt install python3-venv); "
-            + WORKS + " with it."
+            "This Python "
+            + number
+            + " has no venv module (on Debian and Ubuntu: apt install python3-venv); "
+            + WORKS
+            + " with it."
         )
     return None
 
