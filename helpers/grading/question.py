@@ -149,10 +149,9 @@ class ChoiceQuestion(Question):
         because = f"`{letter}`, “{choice.text}”: {choice.because}"
         if choice.answer and choice.reason:
             return [Case("the answer and its reason", True, because)], []
-        return [
-            Case("the answer", choice.answer, "" if choice.answer else because),
-            Case("the reason", choice.reason, because if choice.answer else "it goes with the answer."),
-        ], []
+        if not choice.answer:
+            return [Case("the answer and its reason", False, because)], []
+        return [Case("the answer", True, ""), Case("the reason", False, because)], []
 
     def answer_source(self):
         letters = [letter for letter, choice in self.options.items() if choice.answer and choice.reason]
@@ -191,7 +190,7 @@ class CodeQuestion(Question):
         raise NotImplementedError
 
     def property_broken(self, name, received, expected):
-        """A sentence on the first property of a right result that this one lacks, or ''. name: of the result."""
+        """A sentence on the first property of a right column that this one lacks, or ''. name: of the result."""
         return ""
 
     def answer_source(self):
@@ -303,9 +302,30 @@ class CodeQuestion(Question):
                 return probe.say(name, received, right)
             if received.shape != right.shape:
                 return f"{_given(probe)}, {name} should have shape `{right.shape}`; received shape `{received.shape}`."
-            broken = self.property_broken(name, received, right)
-            return f"{broken + ' ' if broken else ''}{_evidence(probe, name, received, right)}"
+            return self._evidence(probe, name, received, right)
         return ""
+
+    def _evidence(self, probe, name, received, expected):
+        """Input, expected and received: four numbers from where the difference is largest."""
+        with np.errstate(all="ignore"):
+            difference = np.abs(received - expected)
+            difference = np.where(np.isfinite(received) == np.isfinite(expected), np.nan_to_num(difference), np.inf)
+        clue = _clue(received, expected)
+        if expected.ndim < 2:
+            at = int(difference.argmax())
+            received, expected = numbers(received, at), numbers(expected, at)
+            return f"{_given(probe)}, {name} should be `{expected}`; received `{received}`.{clue}"
+        *_, column = np.unravel_index(int(difference.argmax()), difference.shape)
+        at = int(difference[..., column].argmax())
+        received, expected = received[..., column].ravel(), expected[..., column].ravel()
+        x = probe.args.get("x")
+        known = isinstance(x, np.ndarray) and x.shape == difference.shape
+        shown = f", where `x` has `{numbers(x[..., column], at)}`" if known else ""
+        broken = self.property_broken(name, received, expected)
+        return (
+            f"{_given(probe)}, look at column {column} of {name}{shown}: it should be `{numbers(expected, at)}`; "
+            f"received `{numbers(received, at)}`.{' ' + broken if broken else clue}"
+        )
 
     def _diagnosis(self, probes, expected, seen):
         """The sentence of the misconception that gives the same results as the answer wherever it gives any, or ''."""
@@ -422,13 +442,16 @@ def _same(before, after):
 # Putting it in words ----------------------------------------------------------------------------------------
 
 
-def numbers(values, limit=4):
-    """Up to four numbers as text."""
+def numbers(values, at=0):
+    """Up to four numbers as text, the one at index `at` among them."""
     values = np.asarray(values, dtype=np.float64).ravel()
-    shown = ", ".join(f"{value + 0.0:.4g}" for value in values[:limit])
+    first = max(0, min(at - 1, values.size - 4)) if at >= 4 else 0
+    with np.errstate(all="ignore"):
+        digits = 4 if np.abs(np.nan_to_num(values)).max(initial=0) < 1000 else 6
+    shown = ", ".join("0" if abs(value) < 1e-12 else f"{value:.{digits}g}" for value in values[first : first + 4])
     if values.size == 1:
         return shown
-    return f"[{shown}{', …' if values.size > limit else ''}]"
+    return f"[{'…, ' if first else ''}{shown}{', …' if first + 4 < values.size else ''}]"
 
 
 def _given(probe):
@@ -440,23 +463,6 @@ def _given(probe):
         elif isinstance(value, (np.ndarray, int, float)):
             parts.append(f"`{name} = {numbers(value)}`")
     return f"With {', '.join(parts)}" if parts else "Here"
-
-
-def _evidence(probe, name, received, expected):
-    """Input, expected and received: three or four numbers from where the difference is largest."""
-    with np.errstate(all="ignore"):
-        difference = np.abs(received - expected)
-    difference = np.where(np.isnan(received) != np.isnan(expected), np.inf, np.nan_to_num(difference))
-    if expected.ndim < 2:
-        return f"{_given(probe)}, {name} should be `{numbers(expected)}`; received `{numbers(received)}`."
-    column = int(np.unravel_index(int(difference.argmax()), difference.shape)[-1])
-    x = probe.args.get("x")
-    same = isinstance(x, np.ndarray) and x.shape == expected.shape
-    shown = f" (there `x` is `{numbers(x[..., column])}`)" if same else ""
-    return (
-        f"{_given(probe)}, column {column} of {name}{shown} should be `{numbers(expected[..., column])}`; "
-        f"received `{numbers(received[..., column])}`.{_clue(received, expected)}"
-    )
 
 
 def _clue(received, expected):

@@ -33,15 +33,14 @@ def _advice(result):
 
 
 def _checklist(result):
-    """(mark, word, text) of each case; what the first failure says stands above the list already."""
-    rows, told = [], False
-    for case in result.cases:
-        text = case.name
-        if not case.passed and told and case.feedback:
-            text += f": {case.feedback}"
-        told = told or not case.passed
-        rows.append(("✔", "passed", text) if case.passed else ("✘", "not yet", text))
-    return rows
+    """(mark, word, name) of each case."""
+    return [("✔", "passed", case.name) if case.passed else ("✘", "not yet", case.name) for case in result.cases]
+
+
+def _others(result):
+    """(name, feedback) of the cases that failed after the first, whose feedback stands on top already."""
+    failed = [(case.name, case.feedback) for case in result.cases if not case.passed]
+    return [(name, feedback) for name, feedback in failed[1:] if feedback != "the same again."]
 
 
 def plain(result):
@@ -83,6 +82,9 @@ def html(result):
             for mark, word, text in _checklist(result)
         )
         body.append(f'<ul style="list-style:none;margin:.4em 0;padding:0">{rows}</ul>')
+    if _others(result):
+        rows = "".join(f"<li>{_tags(name)}: {_tags(feedback)}</li>" for name, feedback in _others(result))
+        body.append(f"<details><summary>What came in the other cases</summary><ul>{rows}</ul></details>")
     if result.passed and len(result.cases) == 1:
         body.append(_paragraphs(result.cases[0].feedback))
     body += [_paragraphs(f"Note: {note}") for note in result.notes]
@@ -107,7 +109,7 @@ def _tags(text):
 
 
 def _paragraphs(text):
-    return f'<p style="margin:.4em 0">{_tags(text)}</p>'
+    return "".join(f'<p style="margin:.4em 0">{_tags(line)}</p>' for line in text.split("\n"))
 
 
 def report_plain(report):

@@ -68,6 +68,15 @@ def _call(function):
     return function()
 
 
+def _runs_in(frame):
+    """Whether the learner's code is running in this frame. If not, what it left is being put in order, to the end."""
+    while frame is not None:
+        if frame.f_code is _call.__code__:
+            return True
+        frame = frame.f_back
+    return False
+
+
 @contextlib.contextmanager
 def _time_limit(seconds):
     if threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer"):
@@ -85,7 +94,8 @@ def _time_limit(seconds):
 @contextlib.contextmanager
 def _limit_by_signal(seconds):
     def stop(signum, frame):
-        raise _Stop
+        if _runs_in(frame):
+            raise _Stop
 
     before = signal.signal(signal.SIGALRM, stop)
     # It rings again, in case the first ring fell into code that may not be interrupted, such as a destructor.
@@ -100,14 +110,15 @@ def _limit_by_signal(seconds):
 @contextlib.contextmanager
 def _limit_by_thread(seconds):
     raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    learner = ctypes.c_ulong(threading.get_ident())
+    ident = threading.get_ident()
+    learner = ctypes.c_ulong(ident)
     over, finished = threading.Lock(), threading.Event()
 
     def watch():
         wait = seconds
         while not finished.wait(wait):
             with over:
-                if not finished.is_set():
+                if not finished.is_set() and _runs_in(sys._current_frames().get(ident)):
                     raise_in(learner, ctypes.py_object(_Stop))
             wait = 0.05
 
@@ -116,9 +127,13 @@ def _limit_by_thread(seconds):
     try:
         yield
     finally:
-        with over:
-            finished.set()
-            raise_in(learner, None)  # one that is still on its way must not reach the notebook
+        while not finished.is_set():
+            try:
+                with over:
+                    raise_in(learner, None)  # one that is still on its way must not reach the notebook
+                    finished.set()
+            except _Stop:
+                continue
         watcher.join()
 
 
@@ -154,7 +169,8 @@ def _real_interrupt():
 
     def interrupt(signum, frame):
         pressed.append(True)
-        raise KeyboardInterrupt
+        if _runs_in(frame):
+            raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, interrupt)
     try:
@@ -231,10 +247,10 @@ def run(function, *, seconds=None, limit_memory=True):
             ):
                 outcome.value = _call(function)
         except BaseException as error:
-            if pressed:
-                raise KeyboardInterrupt from None
             outcome.out_of_time = isinstance(error, (_Stop, _Again))
             outcome.error = _in_words(error, SECONDS if seconds is None else seconds)
+    if pressed:
+        raise KeyboardInterrupt
     outcome.printed = out.text.strip()
     outcome.warnings = list(dict.fromkeys(str(warning.message) for warning in caught))
     return outcome
@@ -282,7 +298,7 @@ def _where(error):
     if line is None:
         return ""
     number, text = line
-    return f", in line {number} of its cell: {quote(text)}" if text else f", in line {number} of its cell"
+    return f", in line {number} of your cell: {quote(text)}" if text else f", in line {number} of your cell"
 
 
 _NOT_THEIRS = {"helpers", *sys.stdlib_module_names}

@@ -47,6 +47,8 @@ class Balanced(html.parser.HTMLParser):
             "li",
             "code",
             "br",
+            "details",
+            "summary",
             "table",
             "thead",
             "tbody",
