@@ -119,6 +119,38 @@ print("a - b ", paired_difference(made_up_a, made_up_b))
 # narrow. That is what pairing buys. An interval of a difference that contains 0 means: these seeds cannot tell.
 
 # %% [markdown]
+# ## Checks that say what went wrong
+#
+# The [exercises](07_exercises.ipynb) at the end are checked while you work. A wrong answer is not called "wrong": the check
+# finds out *which* mistake it is. Here is a wrong answer on purpose. It shall give every feature of a batch mean 0 and standard
+# deviation 1. **Can you find the mistake before the check names it?**
+
+# %%
+from helpers.grading import check
+
+
+def normalize(x, epsilon=1e-3):
+    mean = np.mean(x, axis=1, keepdims=True)
+    variance = np.var(x, axis=1, keepdims=True)
+    return (x - mean) / np.sqrt(variance + epsilon)
+
+
+check("normalize", normalize)
+
+# %% [markdown]
+# Change both `axis=1` into `axis=0`, run the cell again, and look at what the check says then.
+#
+# ## What the course found
+#
+# One row for each claim of the lesson, filled in by the notebook that measures it, with a rule that was fixed before the measurement.
+# "Here" means: small networks, small images, a few hundred steps. Would you have bet on the same verdicts?
+
+# %%
+from helpers import claims
+
+claims.Table()
+
+# %% [markdown]
 # ## Where to go next
 #
 # [01 · Internal covariate shift](01_internal_covariate_shift.ipynb) begins where the lesson begins: with the problem that BatchNorm was invented for.

@@ -314,7 +314,7 @@ plots.learning_curves(curves, statistics="recomputed")
 # The comparison, seed by seed, after 200 steps:
 
 # %% tags=["nbval-ignore-output"]
-from helpers.statistics import mean_interval, paired_difference, share_interval
+from helpers.statistics import paired_difference, share_interval
 
 at_200 = {name: runs.recomputed.test_accuracy[:, list(runs.evaluated_at).index(200)] for name, runs in curves.items()}
 faster_gain = paired_difference(at_200["with BatchNorm"], at_200["without BatchNorm"])
