@@ -115,7 +115,8 @@ def _without_widget(output):
 
 def main(names, keep_outputs=False):
     os.environ["COURSE_RECORD_RESULTS"] = "1"  # only here do the notebooks write down their verdicts
-    bar = tqdm(names or source_names(), disable=not sys.stderr.isatty())
+    first, *others = source_names()
+    bar = tqdm(names or [*others, first], disable=not sys.stderr.isatty())  # the first shows what the others found
     for name in bar:
         bar.set_description(name)
         notebook = with_stored_outputs(name) if keep_outputs else execute(build(name))
