@@ -435,8 +435,8 @@ CLAIMS = {
                 ),
                 "drift_ratio": Measure("drift with Batch Normalization / drift without, per seed", "", below=0.8),
                 "gain": Measure(
-                    "training accuracy with Batch Normalization − plain, both at the plain network's best learning rate, "
-                    "after 200 steps",
+                    "training accuracy with Batch Normalization − plain, both at the plain network's best learning "
+                    "rate, after 200 steps",
                     "points",
                     above=0.05,
                 ),

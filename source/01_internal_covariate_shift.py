@@ -84,7 +84,7 @@ for build in (without, with_batchnorm):
 
 # %% [markdown]
 # The number that goes *into* a sigmoid we call the **pre-activation** of that unit. Each hidden layer has 100 units,
-# so an image makes 100 pre-activations per layer. For 256 images, one unit has 256 of them: that is its *distribution*.
+# so an image makes 100 pre-activations per layer. For 128 images, one unit has 128 of them: that is its *distribution*.
 #
 # ## A fair start
 #
@@ -106,13 +106,15 @@ best_rate = max(after_200, key=after_200.get)
 print("the best learning rate for the plain network:", best_rate)
 
 # %% [markdown]
-# Now train both networks for 600 steps. `Probes` looks inside every 25 steps: it shows the network always the same 256
-# training images and writes down all pre-activations.
+# Now train both networks for 600 steps. `Probes` looks inside every 25 steps: it shows the network always the same 128
+# training images and writes down all pre-activations. (`recomputed` in the figure: while BatchNorm trains, it only keeps
+# a running estimate of mean and variance; here we judge it with the exact ones. [05](05_training_and_inference.ipynb)
+# shows the difference.)
 
 # %%
 def train(build, steps):
     return train_many(build, digits, seeds=range(8), steps=steps, batch_size=60, optimizer=keras.optimizers.SGD(best_rate),
-                      evaluate_every=50, probes=Probes(at=tuple(range(0, steps + 1, 25))))
+                      evaluate_every=50, probes=Probes(at=tuple(range(0, steps + 1, 25)), rows=128))
 
 
 # %% tags=["nbval-ignore-output"]
@@ -159,8 +161,20 @@ plots.percentiles_over_training(arms, unit=3, seed=0)
 plots.ridgelines(arms, layer=3, unit=3, seed=0)
 
 # %% [markdown]
-# Two networks, one data set. On the left a sigmoid gets its inputs now at −2, now around 0, now as two hills. On the
+# Two networks, one data set. On the left the sigmoid gets its inputs now at −2, now around 0, now as two hills. On the
 # right it can rely on what it gets.
+#
+# Why the needle-thin hill at the lower left? Before training, how different are two images in the eyes of one unit?
+# Here is the standard deviation over the 128 images at step 0, averaged over the units of each layer:
+
+# %%
+for name, runs in arms.items():
+    spreads = [values[:, 0].std(axis=1).mean() for values in runs.pre_activations.values()]
+    print(f"{name:18}", "   ".join(f"layer {i}: {spread:.2f}" for i, spread in enumerate(spreads, start=1)))
+
+# %% [markdown]
+# Without BatchNorm each layer passes on a fainter difference than it got, so that the last one sees hardly any. This will
+# be important at the end.
 #
 # ## Play with it
 #
@@ -175,7 +189,7 @@ plots.ridgelines(arms, layer=3, unit=3, seed=0)
 #
 # (Sliders need a running notebook. On a page without one you see a picture of the first position.)
 
-# %% tags=["nbval-ignore-output"]
+# %%
 from helpers.explorers import DistributionExplorer
 
 DistributionExplorer(arms)
@@ -183,8 +197,8 @@ DistributionExplorer(arms)
 # %% [markdown]
 # ## The shift as a number
 #
-# "It moves a lot" is no measurement. We need a distance between two distributions of the same unit: its 256 values
-# before, and its 256 values 25 steps later. Sort both lists. Pair the smallest with the smallest, the second with the
+# "It moves a lot" is no measurement. We need a distance between two distributions of the same unit: its 128 values
+# before, and its 128 values 25 steps later. Sort both lists. Pair the smallest with the smallest, the second with the
 # second, up to the largest with the largest, and take the root of the mean squared difference:
 #
 # $$\text{drift} = \sqrt{\frac1n \sum_{i=1}^{n} \left(a_{(i)} - b_{(i)}\right)^2}
@@ -238,6 +252,10 @@ for name, values in drifts.items():
     print(f"{name:18} drift in 25 steps:", mean_interval(values, unit=""))
 print("with / without, seed by seed:       ", mean_interval(ratio, unit=""))
 
+own = {name: np.mean([(drift(values) / values[:, :-1].std(axis=2)).mean() for values in runs.pre_activations.values()])
+       for name, runs in arms.items()}
+print(f"\nwith another ruler, each unit's own standard deviation: {own['with BatchNorm'] / own['without BatchNorm']:.2f}")
+
 by_layer = [drift(values).mean() for values in arms["without BatchNorm"].pre_activations.values()]
 
 # %%
@@ -248,7 +266,8 @@ print("drift with / without. Your prediction:", my_prediction_ratio or "no predi
 assert mean_interval(ratio, unit="").high < 0.8, "BatchNorm did not clearly reduce the drift"
 
 # %% [markdown]
-# So the first claim holds: distributions move, and with BatchNorm they move much less.
+# So the first claim holds: distributions move, and with BatchNorm they move much less. (The last number above: had we
+# measured in standard deviations, the difference would look many times larger. We keep the ruler that flatters less.)
 #
 # ## Was that a discovery?
 #
@@ -358,7 +377,7 @@ print(f"cosine between g and g′: {g @ g_after / np.linalg.norm(g) / np.linalg.
 
 # %% [markdown]
 # `helpers.shift.gradient_shift` does the same for every layer but the first, all seeds and several batches. We compare
-# three stages of training, and we add a third network, for a reason that you will see: the plain one with **six** hidden
+# two moments of training, and we add a third network, for a reason that you will see: the plain one with **six** hidden
 # layers.
 #
 # **Predict:** which of the three has the *least* shift of gradients, that is the cosine nearest to 1?
@@ -370,12 +389,9 @@ my_prediction = None  # your guess: "without", "with" or "six layers"
 from helpers.shift import gradient_shift
 
 six_layers = functools.partial(network, batchnorm=False, depth=6)
-stages = (50, 200, 600)
-trained = {
-    "without BatchNorm": [train(without, 50), train(without, 200), arms["without BatchNorm"]],
-    "with BatchNorm": [train(with_batchnorm, 50), train(with_batchnorm, 200), arms["with BatchNorm"]],
-    "six layers, without": [train(six_layers, steps) for steps in stages],
-}
+stages = (50, 200)
+contestants = {"without BatchNorm": without, "with BatchNorm": with_batchnorm, "six layers, without": six_layers}
+trained = {name: [train(build, steps) for steps in stages] for name, build in contestants.items()}
 shifts = {name: gradient_shift(runs).cosine.mean(axis=1) for name, runs in trained.items()}  # (stages, seeds)
 
 
@@ -403,14 +419,14 @@ least_shift = max(shifts, key=lambda name: shifts[name].mean())
 print("your prediction:", my_prediction or "no prediction yet")
 print("measured: the least shift of gradients has the network", least_shift)
 print("it has learned", "nothing" if accuracies[least_shift][-1] < 0.2 else "something")
-at_50 = {name: shifts[name][0].mean() for name in arms}
+at_50 = {name: shifts[name][0].mean() for name in arms}  # the two with three layers
 print("after 50 steps the gradients shift more", max(at_50, key=lambda name: 1 - at_50[name]))
 
 # %% [markdown]
 # The network with the "perfect" score sits at 10 % accuracy: it guesses one of ten digits. Its gradients do not change
-# because nothing in it changes. Between the two networks that learn, the measure does not name one winner: early on,
-# when the plain network is still asleep, the one with BatchNorm shifts *more*, and it is the one that is learning. Later,
-# look at the table: the order may turn, with wide intervals.
+# because nothing in it changes. Between the two networks that learn, the measure does not name one winner: after 50
+# steps, when the plain network is still asleep, the one with BatchNorm shifts *more*, and it is the one that is learning.
+# After 200 steps, look at the table: the order may turn, with wide intervals.
 #
 # Take two things with you. *Little shift is not the same as good training*, by either definition. And a number that looks
 # perfect deserves the question: would a dead network score the same?
@@ -418,10 +434,11 @@ print("after 50 steps the gradients shift more", max(at_50, key=lambda name: 1 -
 # ## The counter-experiment
 #
 # To find out whether the shift *causes* slow training, do not only remove it. **Put it back.** Santurkar's group did
-# this: leave BatchNorm in, and after it add noise that shifts the distributions on purpose, at every single step anew. If shift is the
-# trouble, the advantage of BatchNorm must vanish.
+# this: leave BatchNorm in, and between it and the sigmoid add noise that shifts the distributions on purpose, at every
+# single step anew. If shift is the trouble, the advantage of BatchNorm must vanish.
 #
-# Here is such a layer. Each call draws a new scale and a new shift for every unit: (1 + noise) · x + noise.
+# Here is such a layer. Each call draws a new scale and a new shift for every unit: (1 + noise) · x + noise. The noise is
+# strong: now and then the scale even comes out negative, and the unit's values are mirrored.
 
 # %%
 class Noise(keras.layers.Layer):
@@ -556,11 +573,12 @@ card
 # - Inside a network that learns, distributions move: their means, their spreads, their shapes. *That* is a fact.
 # - BatchNorm holds mean and spread still, because it sets them. Shape, and the places of the images within the
 #   distribution, go on changing. They must, or nothing would be learned.
-# - A network that learns nothing has a perfect score in both definitions of the shift, once it has settled.
+# - A network that learns nothing has a perfect score by the gradients, and by the drift it does as well as BatchNorm.
 # - Made to shift on purpose, a BatchNorm network still learned far faster than the plain one. So the shift is not
 #   what holds the plain network back, not here. Others found the same in large networks.
-# - What the small print says: three sigmoid layers, 8 × 8 images, one data set, 600 steps. The noise is of one kind and
-#   one strength. You have all you need to try another: change `spread` and run the last cells again.
+# - The small print: three sigmoid layers, small initial weights, 8 × 8 images, 600 steps, noise of one kind and one
+#   strength. You have all you need to try another: change `spread` in the class `Noise` to 1.0, or `stddev` of the
+#   weights, and run the notebook again. Does the verdict hold?
 #
 # That BatchNorm helps is not in doubt. *Why* it helps is the contested part, and the rest of this course measures it
 # benefit by benefit.
