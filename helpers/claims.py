@@ -297,7 +297,9 @@ def _placement(order_relu, order_tanh, order_sigmoid, edge_before, edge_after, s
     if some_loss:
         skipped = "Leaving every other layer without it costs accuracy."
     elif some_edge:
-        skipped = "Leaving every other layer without it costs little at its best learning rate, and much beyond it."
+        skipped = (
+            "Leaving every other layer without it costs little at its best learning rate, and much at a very high one."
+        )
     else:
         skipped = "Leaving every other layer without it costs little."
     if order_relu and order_tanh and order_sigmoid:

@@ -375,10 +375,8 @@ print("Every other layer without BatchNorm: little is lost at the best learning 
 # | Batch Normalization | CaffeNet | GoogLeNet |
 # |---|---|---|
 # | none | 0.471 | **0.619** |
-# | before | 0.474 | 0.603–0.607 |
-# | before, with gamma and beta | 0.478 | (within that range) |
-# | after | **0.499** | 0.584–0.596 |
-# | after, with gamma and beta | 0.493 | (within that range) |
+# | before | 0.474; 0.478 with gamma and beta | 0.603–0.607 |
+# | after | **0.499**; 0.493 with gamma and beta | 0.584–0.596 |
 #
 # One column says *after*, the other says *before*, or rather *none*. That is no contradiction to what you saw: the answer depends on the network and its settings.
 #
