@@ -1,0 +1,92 @@
+"""The site: the executed notebooks as pages, built by `make site`. Nothing is executed and nothing downloaded here."""
+
+import base64
+import hashlib
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+from docutils import nodes
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from tools import links  # noqa: E402
+
+project = "Batch Normalization, measured"
+author = "the course's authors"
+project_copyright = "text and figures CC BY 4.0, code MIT"
+language = "en"
+extensions = ["myst_nb"]
+exclude_patterns = ["results"]
+
+nb_execution_mode = "off"
+nb_code_prompt_show = "Show the setup cell"
+nb_code_prompt_hide = "Hide the setup cell"
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+
+repository, ref = links.address()
+html_theme = "sphinx_book_theme"
+html_title = project
+html_static_path = ["static"]
+html_css_files = ["course.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "navbar_persistent": [],  # the search field is in the sidebar
+    "show_toc_level": 2,
+    "use_download_button": True,
+    "use_fullscreen_button": False,
+}
+if repository:
+    html_theme_options |= {
+        "repository_url": f"https://github.com/{repository}",
+        "repository_branch": ref,
+        "path_to_docs": "",
+        "use_repository_button": True,
+        "use_issues_button": True,
+        "launch_buttons": {
+            "colab_url": "https://colab.research.google.com",
+            "binderhub_url": "https://mybinder.org",
+            "notebook_interface": "jupyterlab",
+        },
+    }
+
+alternative_texts = {}
+
+
+def copy_notebooks(_app):
+    """Put the notebooks beside the front page, with the setup cell folded, and note what their figures say."""
+    shutil.rmtree(HERE / "notebooks", ignore_errors=True)
+    (HERE / "notebooks").mkdir()
+    for path in sorted((HERE.parent / "notebooks").glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        words = ""
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":  # what to look for in the figure of the cell after it
+                words = re.sub(r"[*`$>]", "", cell.source.strip().split("\n\n")[-1])
+            if "setup" in cell.metadata.get("tags", []):
+                cell.metadata.tags.append("hide-input")
+            for output in cell.get("outputs", []):
+                if "text/html" in output.get("data", {}):  # a table's links lead to notebooks, here to pages
+                    output.data["text/html"] = re.sub(r'href="(\w+)\.ipynb', r'href="\1.html', output.data["text/html"])
+                if "image/png" in output.get("data", {}):
+                    png = base64.b64decode(output.data["image/png"])
+                    alt = output.metadata.get("image/png", {}).get("alt")
+                    alternative_texts[hashlib.sha256(png).hexdigest()] = alt or words
+        nbformat.write(notebook, HERE / "notebooks" / path.name)
+
+
+def add_alternative_texts(_app, doctree):
+    """Give each figure the words that its notebook stores; myst-nb names a picture after its hash and drops them."""
+    for image in doctree.findall(nodes.image):
+        if alt := alternative_texts.get(Path(image["uri"]).stem):
+            image["alt"] = alt
+
+
+def setup(app):
+    """What Sphinx calls first."""
+    app.connect("builder-inited", copy_notebooks)
+    app.connect("doctree-read", add_alternative_texts)
