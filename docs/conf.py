@@ -25,6 +25,7 @@ exclude_patterns = ["results"]
 nb_execution_mode = "off"
 nb_code_prompt_show = "Show the setup cell"
 nb_code_prompt_hide = "Hide the setup cell"
+nb_render_markdown_format = "myst"  # tables, and links to notebooks become links to pages
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
