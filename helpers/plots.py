@@ -246,6 +246,13 @@ def _describe_orders(rates, before, after, best, trained, decides):
 PERCENTILES = (15, 50, 85)  # as in Ioffe & Szegedy 2015, Figure 1
 
 
+def _row(runs, seed):
+    """The position of the run with this seed. Raises ValueError where there is none."""
+    if seed not in runs.seeds:
+        raise ValueError(f"No run has the seed {seed!r}; there are {tuple(runs.seeds)}.")
+    return runs.seeds.index(seed)
+
+
 def ridge(axis, values, base, height, color, *, alpha=0.9):
     """Draw the distribution of `values` as a hill of the given height standing on the horizontal line at `base`.
 
@@ -269,7 +276,7 @@ def percentiles_over_training(arms, *, unit, seed):
     figure, axes = new_figure(len(arms), layers, width=10, height=2.3 * len(arms), sharex=True, sharey=True)
     sentences = []
     for i, (name, runs) in enumerate(arms.items()):
-        row, at = runs.seeds.index(seed), runs.settings.probes.at
+        row, at = _row(runs, seed), runs.settings.probes.at
         for column, values in enumerate(runs.pre_activations.values()):
             axis = axes[i, column]
             others = np.delete(np.median(values[..., unit], axis=2), row, axis=0)
@@ -283,7 +290,7 @@ def percentiles_over_training(arms, *, unit, seed):
         for where, percentile in zip((low, middle, high), PERCENTILES, strict=True):
             axis.annotate(f"{percentile} %", (at[-1], where[-1]), (3, -3), textcoords="offset points", fontsize=8)
         sentences.append(
-            f"{name}, last layer: the middle moves between {middle.min():.1f} and {middle.max():.1f}, the band from 15 "
+            f"{name}, last layer: the middle moves between {middle.min():.2f} and {middle.max():.2f}, the band from 15 "
             f"to 85 % is {(high - low).min():.1f} to {(high - low).max():.1f} wide"
         )
     figure.supxlabel("training steps", fontsize=10)
@@ -301,7 +308,7 @@ def ridgelines(arms, *, layer, unit, seed, every=2):
     widths = []
     for i, (axis, (name, runs)) in enumerate(zip(axes, arms.items(), strict=True)):
         at = runs.settings.probes.at[::every]
-        values = list(runs.pre_activations.values())[layer - 1][runs.seeds.index(seed), ::every, :, unit]
+        values = list(runs.pre_activations.values())[layer - 1][_row(runs, seed), ::every, :, unit]
         for number in range(len(at) - 1, -1, -1):  # from the top down, so that a hill covers the foot of the one above
             ridge(axis, values[number], at[number], 1.6 * (at[1] - at[0]), COLORS[i])
         axis.set(title=f"{name} · hidden layer {layer}, unit {unit}", xlabel="pre-activation")
@@ -376,7 +383,7 @@ def places_of_images(arms, *, layer, unit, seed, before, after):
     said = []
     for i, (axis, (name, runs)) in enumerate(zip(axes, arms.items(), strict=True)):
         steps = [runs.settings.probes.at.index(step) for step in (before, after)]
-        values = list(runs.pre_activations.values())[layer - 1][runs.seeds.index(seed), steps, :, unit]
+        values = list(runs.pre_activations.values())[layer - 1][_row(runs, seed), steps, :, unit]
         axis.plot([0, 1], values, color=COLORS[i], linewidth=0.5, alpha=0.35)
         for side, column in enumerate(values):
             low, middle, high = np.percentile(column, PERCENTILES)

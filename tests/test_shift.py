@@ -164,3 +164,8 @@ def test_figures_say_what_they_show(draw, said):
     for words in said:
         assert words in plot.caption
     assert "nan" not in plot.caption
+
+
+def test_figures_refuse_a_seed_that_was_not_run():
+    with pytest.raises(ValueError, match=r"No run has the seed 0; there are \(5, 6, 7\)"):
+        plots.ridgelines(ARMS, layer=1, unit=0, seed=0)
