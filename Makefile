@@ -17,7 +17,7 @@ help:
 	@echo "make lock       resolve the two requirements locks again"
 
 lab: $(VENV)/lab-installed
-	$(BIN)/jupyter lab $(LAB_ARGS) notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" $(LAB_ARGS) notebooks/00_start_here.ipynb
 
 test: $(VENV)/dev-installed
 	$(BIN)/python -m pytest $(TEST_ARGS)
