@@ -45,8 +45,9 @@ import helpers  # noqa: F401
 # ## A network to look into
 #
 # We rebuild in small the network of the paper that introduced Batch Normalization (Ioffe & Szegedy 2015, Figure 1):
-# three hidden layers of 100 sigmoid units, small random initial weights, images of handwritten digits. Loading
-# TensorFlow takes a few seconds.
+# three hidden layers of 100 sigmoid units, small random initial weights, images of handwritten digits. (A sigmoid
+# squeezes any number into the range from 0 to 1: −4 becomes 0.02, 0 becomes 0.5, 4 becomes 0.98.) Loading TensorFlow
+# takes a few seconds.
 
 # %%
 import functools
@@ -91,8 +92,8 @@ for build in (without, with_batchnorm):
 # A network with a badly chosen learning rate learns slowly whatever its distributions do. So we first look for the rate
 # that suits the *plain* network best, and then give the same rate to both. If this favours one side, it is the plain one.
 #
-# `train_many` trains the same network from 8 **seeds** at once: 8 draws of the initial weights and of the order of the
-# batches. Look for the highest number of the second column.
+# `train_many` (and `sweep`, which calls it for several learning rates) trains the same network from 8 **seeds** at once: 8 draws of the initial weights and of the order of the
+# batches. Look for the highest number in the last column.
 
 # %% tags=["nbval-ignore-output"]
 rates = sweep({"learning_rate": [0.1, 0.3, 1.0, 3.0]}, without, digits, seeds=range(8), steps=200, batch_size=60)
@@ -130,8 +131,8 @@ for name, runs in arms.items():
     assert not runs.diverged, "a run diverged: try a smaller learning rate"
 
 # %% [markdown]
-# Same initial weights, same batches, the learning rate that the plain network likes best, and yet. So there is something
-# to explain.
+# Same initial weights, same batches, the learning rate that the plain network likes best, and yet: with BatchNorm the
+# network knows nearly all training images before the other has begun to learn. So there is something to explain.
 #
 # ## Watch one unit
 #
@@ -228,7 +229,8 @@ plots.drift_over_training(arms)
 # long, large shift comes just when it learns.
 # Remember this: **a network that learns must shift.** Its layers learn by changing what they tell the next one.
 #
-# Now one number for each seed: the mean over all probes, layers and units. **Predict:** the drift with BatchNorm, as a
+# Now one number for each seed: the mean over all probes, layers and units. Over the seeds you get a mean with its **95 %
+# interval**, written as 0.20 ± 0.01: how far the mean may be off, judged by how much the seeds differ. **Predict:** the drift with BatchNorm, as a
 # multiple of the drift without. 1 would mean "no difference".
 
 # %%
@@ -241,7 +243,7 @@ from helpers.statistics import mean_interval
 
 def mean_drift(runs, steps=600):
     """The mean drift in 25 steps up to this step, over all layers and units: one number per seed."""
-    probes = steps // 25 + 1
+    probes = steps // 25 + 1  # `drift` returns (seeds, pairs of probes, units) for each layer
     return np.mean([drift(values[:, :probes]).mean(axis=(1, 2)) for values in runs.pre_activations.values()], axis=0)
 
 
