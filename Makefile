@@ -5,11 +5,20 @@ BIN := $(VENV)/bin
 LAB_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: help lab test notebooks lint lock site links
+# A Python of version $(1): by its name, or one that pyenv has.
+python-of = $(shell python$(1) -c "import sys; print(sys.executable)" 2>/dev/null || \
+	PYENV_VERSION=$$(pyenv versions --bare 2>/dev/null | grep -m 1 "^$(1)[.]") pyenv which python$(1) 2>/dev/null)
+PYTHON312 ?= $(call python-of,3.12)
+PYTHON313 ?= $(call python-of,3.13)
+NAMES ?=
+
+.PHONY: help lab test test-colab test-binder notebooks lint lock site links
 
 help:
 	@echo "make lab        set everything up and open the course in JupyterLab"
 	@echo "make test       set everything up and run all tests"
+	@echo "make test-colab    run the notebooks with the versions that Colab has (needs Python 3.13)"
+	@echo "make test-binder   run the notebooks as on Binder, on one core (needs Python 3.12)"
 	@echo "make notebooks  build and execute the notebooks from source/ (NAMES=03_keras_sequential for one)"
 	@echo "make lint       check code and notebooks with ruff"
 	@echo "make site       build the site from the executed notebooks into build/site"
@@ -21,6 +30,25 @@ lab: $(VENV)/lab-installed
 
 test: $(VENV)/dev-installed
 	$(BIN)/python -m pytest $(TEST_ARGS)
+
+# The environments of other places, in build/, each made once for its lock.
+test-colab: $(VENV)/dev-installed build/colab/installed
+	$(BIN)/python tests/environments/run.py colab build/colab/bin/python $(NAMES)
+
+test-binder: $(VENV)/dev-installed build/binder/installed
+	$(BIN)/python tests/environments/run.py binder build/binder/bin/python $(NAMES)
+
+build/colab/installed: PYTHON3 = $(PYTHON313)
+build/colab/installed: tests/environments/colab.lock.txt
+build/binder/installed: PYTHON3 = $(PYTHON312)
+build/binder/installed: requirements.lock.txt
+build/colab/installed build/binder/installed:
+	@test -n "$(PYTHON3)" || { echo "This needs Python 3.13 (Colab) or 3.12 (Binder). Where none is found, name one:" \
+		"make test-colab PYTHON313=/path/to/python3.13, make test-binder PYTHON312=/path/to/python3.12"; exit 1; }
+	rm -rf $(@D)
+	$(PYTHON3) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
 
 notebooks: $(VENV)/dev-installed
 	$(BIN)/python tools/build_notebooks.py $(NAMES)
@@ -42,6 +70,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-in
 lock: $(VENV)/dev-installed
 	$(LOCK) --upgrade --output-file requirements.lock.txt
 	$(LOCK) --upgrade --group dev --constraint requirements.lock.txt --output-file requirements-dev.lock.txt
+	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.13 \
+		--python-platform x86_64-manylinux_2_28 tests/environments/colab.txt --output-file tests/environments/colab.lock.txt
 
 # The stamps make a second call install nothing; a changed lock makes the next call install again.
 # What a maintainer installs contains all that a learner needs, so it serves `make lab` too.
