@@ -15,15 +15,15 @@ NAMES ?=
 .PHONY: help lab test test-colab test-binder notebooks lint lock site links
 
 help:
-	@echo "make lab        set everything up and open the course in JupyterLab"
-	@echo "make test       set everything up and run all tests"
-	@echo "make test-colab    run the notebooks with the versions that Colab has (needs Python 3.13)"
-	@echo "make test-binder   run the notebooks as on Binder, on one core (needs Python 3.12)"
-	@echo "make notebooks  build and execute the notebooks from source/ (NAMES=03_keras_sequential for one)"
-	@echo "make lint       check code and notebooks with ruff"
-	@echo "make site       build the site from the executed notebooks into build/site"
-	@echo "make links      REPO=owner/name: write the repository's address into notebooks, README and site"
-	@echo "make lock       resolve the two requirements locks again"
+	@echo "make lab          set everything up and open the course in JupyterLab"
+	@echo "make test         set everything up and run all tests"
+	@echo "make test-colab   run the notebooks with the versions that Colab has (needs Python 3.13)"
+	@echo "make test-binder  run the notebooks as on Binder, on one core (needs Python 3.12)"
+	@echo "make notebooks    build and execute the notebooks from source/ (NAMES=03_keras_sequential for one)"
+	@echo "make lint         check code and notebooks with ruff"
+	@echo "make site         build the site from the executed notebooks into build/site"
+	@echo "make links        REPO=owner/name: write the repository's address into notebooks, README and site"
+	@echo "make lock         resolve the two requirements locks again"
 
 lab: $(VENV)/lab-installed
 	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" $(LAB_ARGS) notebooks/00_start_here.ipynb
@@ -67,9 +67,12 @@ links: $(VENV)/dev-installed
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	--python-version 3.11.5 pyproject.toml
-lock: $(VENV)/dev-installed
+lock: lock-colab
 	$(LOCK) --upgrade --output-file requirements.lock.txt
 	$(LOCK) --upgrade --group dev --constraint requirements.lock.txt --output-file requirements-dev.lock.txt
+
+.PHONY: lock-colab
+lock-colab: $(VENV)/dev-installed
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.13 \
 		--python-platform x86_64-manylinux_2_28 tests/environments/colab.txt --output-file tests/environments/colab.lock.txt
 
