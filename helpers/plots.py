@@ -411,8 +411,8 @@ def drift_against_accuracy(points, *, score="training accuracy (%)"):
     for i, (name, (moved, accuracy)) in enumerate(points.items()):
         axis.plot(moved, 100 * accuracy, MARKERS[i], color=COLORS[i], alpha=0.55, markersize=7)
         axis.plot(moved.mean(), 100 * accuracy.mean(), MARKERS[i], color="none", markersize=15, mec="black")
-        axis.annotate(name, (moved.mean(), 100 * accuracy.mean()), (14, -4), textcoords="offset points",
-                      color=COLORS[i], weight="bold")  # fmt: skip
+        axis.annotate(name, (moved.mean(), 100 * accuracy.mean()), (0, -22), textcoords="offset points",
+                      color=COLORS[i], weight="bold", ha="center")  # fmt: skip
         said.append(f"{name}: drift {moved.mean():.2f}, accuracy {100 * accuracy.mean():.0f} %")
     reach = np.concatenate([moved for moved, _ in points.values()])
     axis.set(xscale="log", xlabel="drift in 25 steps, mean of all layers (log scale)", ylabel=score, ylim=(0, 108),

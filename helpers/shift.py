@@ -21,7 +21,7 @@ def drift(values):
 
     values: (seeds, probes, rows, units). The distance is the Wasserstein distance of order 2 between the values of all
     rows before and after, in the units of the values: sort both, pair them by rank, and take the root of the mean
-    squared difference (Peyré & Cuturi 2019, Remark 2.28). It asks where the values lie, not which row has which.
+    squared difference (Peyré & Cuturi 2019, Section 2.6). It asks where the values lie, not which row has which.
 
     Raises ValueError for another rank, fewer than two probes or no rows.
     """

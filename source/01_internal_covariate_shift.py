@@ -92,8 +92,8 @@ for build in (without, with_batchnorm):
 # A network with a badly chosen learning rate learns slowly whatever its distributions do. So we first look for the rate
 # that suits the *plain* network best, and then give the same rate to both. If this favours one side, it is the plain one.
 #
-# `train_many` (and `sweep`, which calls it for several learning rates) trains the same network from 8 **seeds** at once: 8 draws of the initial weights and of the order of the
-# batches. Look for the highest number in the last column.
+# `train_many` (and `sweep`, which calls it for several learning rates) trains the same network from 8 **seeds** at once:
+# 8 draws of the initial weights and of the order of the batches. Look for the highest number in the last column.
 
 # %% tags=["nbval-ignore-output"]
 rates = sweep({"learning_rate": [0.1, 0.3, 1.0, 3.0]}, without, digits, seeds=range(8), steps=200, batch_size=60)
