@@ -44,7 +44,7 @@ def quote(text, limit=160):
 class _Stop(BaseException):
     """Raised inside the learner's code when its time is over."""
 
-    def __init__(self):
+    def __init__(self, frame=None):
         # A bare `except:` inside the loop would swallow a single exception. So from here on every line of every frame
         # that is running raises again. Made in the thread that runs the learner's code, which is where tracing counts.
         def stop_again(frame, event, argument):
@@ -52,7 +52,7 @@ class _Stop(BaseException):
                 raise _Again
             return stop_again
 
-        frame = sys._getframe(1)
+        frame = frame or sys._getframe(1)
         while frame is not None and frame.f_code is not _call.__code__:
             frame.f_trace = stop_again
             frame = frame.f_back
@@ -94,12 +94,16 @@ def _time_limit(seconds):
 @contextlib.contextmanager
 def _limit_by_signal(seconds):
     def stop(signum, frame):
-        if _runs_in(frame):
-            raise _Stop
+        if not _runs_in(frame):
+            return
+        # One ring at a time, so that this function is never interrupted by itself. It rings again a little later, in
+        # case this exception is swallowed: by the learner's code or where it may not pass, such as in a destructor.
+        error = _Stop(frame)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        raise error
 
     before = signal.signal(signal.SIGALRM, stop)
-    # It rings again, in case the first ring fell into code that may not be interrupted, such as a destructor.
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.05)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
@@ -127,11 +131,13 @@ def _limit_by_thread(seconds):
     try:
         yield
     finally:
-        while not finished.is_set():
+        while True:
             try:
                 with over:
-                    raise_in(learner, None)  # one that is still on its way must not reach the notebook
                     finished.set()
+                for _ in range(100):
+                    pass  # one that is still on its way arrives here, and not in the notebook
+                break
             except _Stop:
                 continue
         watcher.join()
