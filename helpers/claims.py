@@ -564,17 +564,22 @@ CLAIMS = {
             ),
             {
                 "faster_gain": Measure(
-                    "sigmoid 3 × 100: test accuracy with − without, after the same few steps", "points", above=0.05
+                    "sigmoid 3 × 100: test accuracy with − without after 200 steps, each at its own best learning rate",
+                    "points",
+                    above=0.05,
                 ),
                 "high_rate_share": Measure(
-                    "runs with Batch Normalization that train at learning rates where the plain network no longer does",
+                    "runs with Batch Normalization that train at the first learning rate too high for most plain runs",
                     "%",
                     above=0.5,
                 ),
                 "deep_share": Measure("depth 20: runs that train with Batch Normalization", "%", above=0.5),
                 "deep_share_plain": Measure("depth 20: runs that train without", "%", below=0.5),
                 "shallow_gain": Measure(
-                    "depth 2, ReLU, He, Adam: test accuracy with − without", "points", above=-0.02, below=0.02
+                    "depth 2, ReLU, He, Adam: test accuracy with − without after 100 steps, each at its own best rate",
+                    "points",
+                    above=-0.02,
+                    below=0.02,
                 ),
             },
             _speed_and_depth,

@@ -15,21 +15,22 @@ import helpers  # noqa: F401
 #
 # > **The lesson:** Batch Normalization is one of the most important breakthroughs that made very deep neural networks practical.
 #
-# Sentences in such a quote are the lesson's own. The course takes each of them seriously: it explains it, and then it
-# **measures** it in front of you, on real images, over several random seeds, with an interval. Some sentences hold, some hold under
-# conditions, and some do not hold here. You will see which, and on what evidence.
+# *The lesson* is a short text on Batch Normalization; you need not have read it. A quote like these is the lesson's own sentence. The course
+# takes each of them seriously: it explains it, and then it **measures** it in front of you, on real images, from several random starts, and
+# says how far chance alone could have moved the result. Some sentences hold, some hold under conditions, and some do not hold here.
+# You will see which, and on what evidence.
 #
 # ## The map
 #
 # | notebook | the question | minutes |
 # |---|---|---|
-# | [01 · Internal covariate shift](01_internal_covariate_shift.ipynb) | Do hidden activations really keep moving, and is that what BatchNorm cures? | 25 |
-# | [02 · BatchNorm from scratch](02_batchnorm_from_scratch.ipynb) | What exactly does the layer compute, forwards and backwards? | 40 |
-# | [03 · BatchNorm in Keras](03_keras_sequential.ipynb) | Faster, higher learning rates, deeper: is it true, and when is it not? | 25 |
-# | [04 · Placement](04_placement.ipynb) | Before or after the activation: does it matter? | 25 |
-# | [05 · Training and inference](05_training_and_inference.ipynb) | Two modes, two kinds of statistics: what can go wrong? | 30 |
-# | [06 · BatchNorm and Dropout](06_batchnorm_vs_dropout.ipynb) | Does one replace the other? | 25 |
-# | [07 · Exercises](07_exercises.ipynb) | Can you build it, train it, freeze it and fold it yourself? | 60 |
+# | [01 · Internal covariate shift](01_internal_covariate_shift.ipynb) | Do hidden activations really keep moving, and is that what BatchNorm cures? | 40 |
+# | [02 · BatchNorm from scratch](02_batchnorm_from_scratch.ipynb) | What exactly does the layer compute, forwards and backwards? | 60 |
+# | [03 · BatchNorm in Keras](03_keras_sequential.ipynb) | Faster, higher learning rates, deeper: is it true, and when is it not? | 40 |
+# | [04 · Placement](04_placement.ipynb) | Before or after the activation: does it matter? | 20 |
+# | [05 · Training and inference](05_training_and_inference.ipynb) | Two modes, two kinds of statistics: what can go wrong? | 50 |
+# | [06 · BatchNorm and Dropout](06_batchnorm_vs_dropout.ipynb) | Does one replace the other? | 40 |
+# | [07 · Exercises](07_exercises.ipynb) | Can you build it, train it, freeze it and fold it yourself? | 100 |
 #
 # ## Your machine
 #
@@ -48,7 +49,8 @@ print("The course is tested with these versions.")
 # ## The data
 #
 # Everything runs on 1 797 real images of handwritten digits that come with scikit-learn, so nothing is downloaded.
-# Each image has 8 by 8 pixels with 17 grey levels. The networks see them as rows of 64 standardised numbers.
+# Each image has 8 by 8 pixels with 17 grey levels, from 0 (paper) to 16 (full ink). The networks see an image as a row of 64 numbers, from which
+# *one* mean was subtracted and which were divided by *one* standard deviation, those of all pixels of the training images together.
 # **Look for** a digit that you cannot read yourself: no network will be right on all of them.
 
 # %%
@@ -77,7 +79,8 @@ print("mean and standard deviation of the training pixels:",
 # Every experiment starts with a cell that asks for **your prediction**. Write it down before you run: a surprise is worth
 # more than a nod. Leave it at `None` and everything still runs.
 #
-# Try it. A batch of 32 images has a mean for each of its 64 pixels. **Is the mean of every pixel 0**, now that the data are standardised?
+# Try it. Take the first 32 images, a *batch*, and compute the mean of each of the 64 pixels over these images. All pixels together have mean 0.
+# **Does each single pixel have mean 0, too?**
 
 # %%
 my_prediction = None  # True or False
@@ -88,8 +91,8 @@ all_zero = bool(abs(means).max() < 0.01)
 print("every pixel's mean is 0:", all_zero, "· your prediction:", "no prediction yet" if my_prediction is None else my_prediction)
 
 # %% [markdown]
-# No: one mean and one standard deviation were taken over *all* pixels, so the pixels differ from each other, and so do batches.
-# Making the mean of every feature of every batch 0 is just what Batch Normalization does. Watch it in one line:
+# No. The corners of the images are nearly always paper, the middle is often ink, and one mean for all cannot make both 0. Besides, the next 32
+# images would have other means. Batch Normalization begins by making the mean of every feature of every batch 0:
 
 # %%
 batch = digits.x_train[:32]
@@ -100,7 +103,8 @@ print("largest mean before:", abs(batch.mean(axis=0)).max().round(2), "  after:"
 # ## How to read a result
 #
 # A network trained once is an anecdote: other initial weights, another order of batches, another result. The course trains every network from
-# several **seeds** and shows `mean ± half the width of the 95 % interval (how many seeds)`. Where two networks are compared they share
+# several **seeds** (a seed decides both) and shows `mean ± half the width of the 95 % interval (how many seeds)`. Such intervals are made so that 95 of
+# 100 of them hold the mean over *all* seeds; they say nothing about other images. Where two networks are compared they share
 # their seeds, and the interval is that of their *difference*:
 
 # %%
@@ -115,7 +119,7 @@ print("b     ", mean_interval(made_up_b))
 print("a - b ", paired_difference(made_up_a, made_up_b))
 
 # %% [markdown]
-# The intervals of `a` and `b` nearly touch, yet `a` beats `b` in *every* seed by about the same amount, and the interval of the difference is
+# The intervals of `a` and `b` overlap a little, yet `a` beats `b` in *every* seed by about the same amount, and the interval of the difference is
 # narrow. That is what pairing buys. An interval of a difference that contains 0 means: these seeds cannot tell.
 
 # %% [markdown]
@@ -143,7 +147,7 @@ check("normalize", normalize)
 # ## What the course found
 #
 # One row for each claim of the lesson, filled in by the notebook that measures it, with a rule that was fixed before the measurement.
-# "Here" means: small networks, small images, a few hundred steps. Would you have bet on the same verdicts?
+# "Here" means: small networks, small images, a few hundred steps. It gives the answers away: if you like to be surprised, skip it and come back after 07.
 
 # %%
 from helpers import claims

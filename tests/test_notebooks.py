@@ -79,3 +79,16 @@ def test_most_cells_are_compared(notebook):
 def test_no_cell_is_skipped_or_expected_to_fail(notebook):
     allowed = {"nbval-ignore-output", "setup"}
     assert {tag for cell in notebook.cells for tag in cell.metadata.get("tags", [])} <= allowed
+
+
+@pytest.mark.parametrize("text", ["README.md", "source/00_start_here.py"])
+def test_the_map_gives_each_notebook_its_own_minutes(text):
+    import re
+
+    lines = (build_notebooks.ROOT / text).read_text().splitlines()
+    for name in build_notebooks.source_names():
+        heading = re.search(r"\*\*Time:\*\* about (\d+) minutes", (build_notebooks.SOURCES / f"{name}.py").read_text())
+        rows = [line for line in lines if f"{name}.ipynb)" in line and line.rstrip().endswith("|")]
+        given = [re.search(r"\| (\d+) \|$", row) for row in rows]
+        assert all(match[1] == heading[1] for match in given if match), f"{text}: {name} takes {heading[1]} minutes"
+        assert any(given) or name.startswith("00"), f"{text} has no row with the minutes of {name}"
