@@ -81,11 +81,17 @@ print("So BatchNormalization sees what comes after it: this is 'after'.")
 my_prediction = None  # your guess: "before", "after" or "neither"
 
 # %% [markdown]
-# The next cell trains 960 networks. That takes about a minute on two cores; the bar shows how far it is.
+# ## Ten seconds: where does the order decide?
+#
+# White cells: before and after are alike, the number is before − after. Coloured cells: one of them is ahead, and the cell says which and by how many points. The star
+# marks the learning rate you would have chosen. **Look at the stars first, then at the left and the right edge.**
+#
+# The next cell trains 960 networks and then draws the map. That takes about a minute on two cores; the bar shows how far it is.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 import functools
 
+from helpers import plots
 from helpers.data import load
 from helpers.training import sweep
 
@@ -103,16 +109,6 @@ results = sweep(
     steps=150,
     evaluate_every=150,
 )
-
-# %% [markdown]
-# ## Ten seconds: where does the order decide?
-#
-# White cells: before and after are alike, the number is before − after. Coloured cells: one of them is ahead, and the cell says which and by how many points. The star
-# marks the learning rate you would have chosen. **Look at the stars first, then at the left and the right edge.**
-
-# %% tags=["nbval-ignore-output"]
-from helpers import plots
-
 plots.order_map(results)
 
 # %% [markdown]
@@ -239,12 +235,11 @@ def again(activation, depth, rate):
     return {order: new[{"normalization": order}] for order in ("before", "after")}
 
 
-high_edge, low_edge = again(*most_before), again(*most_after)
-
 # %% [markdown]
 # First the cell where **before** led most. Look at whether "after" ever recovers.
 
 # %% tags=["nbval-ignore-output"]
+high_edge = again(*most_before)
 print("{}, {} layers, learning rate {:g}".format(*most_before))
 print(f"'after' ended in NaN with {len(high_edge['after'].diverged)} of 8 seeds, "
       f"'before' with {len(high_edge['before'].diverged)}.")  # fmt: skip
@@ -254,6 +249,7 @@ plots.learning_curves(high_edge, statistics="recomputed")
 # Now the cell where **after** led most. Look at whether its lead lasts.
 
 # %% tags=["nbval-ignore-output"]
+low_edge = again(*most_after)
 print("{}, {} layers, learning rate {:g}".format(*most_after))
 plots.learning_curves(low_edge, statistics="recomputed")
 
@@ -365,7 +361,7 @@ print("Every other layer without BatchNorm: little is lost at the best learning 
 #
 # ## What others found
 #
-# The largest published comparison that we know is the
+# A well-known comparison on large images is the
 # [caffenet-benchmark](https://github.com/ducha-aiki/caffenet-benchmark) (`batchnorm.md`, 2017; paper: Mishkin et al., arXiv:1606.02228): two architectures on
 # ImageNet at 128 pixels, one run for each cell. Read both columns, and what each of them alone would make you believe.
 #
