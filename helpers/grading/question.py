@@ -462,7 +462,7 @@ def _given(probe):
             parts.append(f"`{name}` of shape `{value.shape}`")
         elif isinstance(value, (np.ndarray, int, float)):
             parts.append(f"`{name} = {numbers(value)}`")
-    return f"With {', '.join(parts)}" if parts else "Here"
+    return f"With {', '.join(parts)}" if parts else "In this case"
 
 
 def _clue(received, expected):
