@@ -76,11 +76,11 @@ class Explorer:
 class NormalizationExplorer(Explorer):
     """One feature of one batch on its way through Batch Normalization: raw, normalised, output.
 
-    The batch is drawn once from a normal distribution (seed 0) and then moved, stretched and given an outlier.
+    The batch is drawn once from a normal distribution (seed 2) and then moved, stretched and given an outlier.
     """
 
     def __init__(self):
-        self._noise = np.random.default_rng(0).normal(size=128)
+        self._noise = np.random.default_rng(2).normal(size=128)
         self._jitter = np.random.default_rng(1).uniform(-0.8, 0.8, size=128)
         figure, axes = new_figure(3, 1, width=8.4, height=4.2)
         for axis, name in zip(axes, ("raw x", "normalised x̂", "output y"), strict=True):
@@ -107,9 +107,13 @@ class NormalizationExplorer(Explorer):
         raw = mean + spread * self._noise[:batch_size, None]
         raw[-1] += outlier
         output, cache = batchnorm.forward(raw, np.array([gamma]), np.array([beta]), epsilon)
-        for i, (values, reach) in enumerate([(raw, 30), (cache.normalized, 4), (output, 10)]):
+        below = max(6, 1.05 * np.abs([cache.normalized, output]).max())  # one scale, or gamma would not show
+        for i, (values, reach) in enumerate(
+            [(raw, max(30, 1.05 * np.abs(raw).max())), (cache.normalized, below), (output, below)]
+        ):
             self._draw_row(self.figure.axes[i], values[:, 0], reach, COLORS[i], MARKERS[i], outlier > 0)
-        return self._describe(raw, cache, output, outlier, gamma, epsilon)
+        drawn = f"drawn with mean {mean:.1f} and spread {spread:.1f}{', and one moved' * (outlier > 0)}"
+        return self._describe(drawn, raw, cache, output, outlier, gamma, epsilon)
 
     def _draw_row(self, axis, values, reach, color, marker, outlier):
         centre, std = values.mean(), values.std()
@@ -118,16 +122,16 @@ class NormalizationExplorer(Explorer):
         axis.plot(values, self._jitter[: len(values)], marker, color=color, ms=5, alpha=0.7, ls="none")
         if outlier:
             axis.plot(values[-1], self._jitter[len(values) - 1], "o", ms=12, mfc="none", mec="black")
-        reach = max(reach, 1.05 * np.abs(values).max())
         axis.set_xlim(-reach, reach)
         axis.set_title(f"mean {_number(centre)}, std {_number(std)}", loc="right", fontsize=9, y=1.0)
 
     @staticmethod
-    def _describe(raw, cache, output, outlier, gamma, epsilon):
+    def _describe(drawn, raw, cache, output, outlier, gamma, epsilon):
         n, variance = len(raw), cache.variance[0]
         examples = f"{n} examples" if n > 1 else "1 example"
         words = [
-            f"{examples} with mean {_number(raw.mean())} and variance {_number(variance)}.",
+            f"{examples} {drawn}. The batch itself has mean {_number(raw.mean())}, standard deviation "
+            f"{_number(raw.std())}, variance {_number(variance)}.",
             f"Normalised (epsilon {epsilon:.0e}): mean {_number(cache.normalized.mean())}, standard deviation "
             f"{_number(cache.normalized.std())}.",
             f"Output: mean {_number(output.mean())} (beta), standard deviation {_number(output.std())} "
@@ -140,7 +144,7 @@ class NormalizationExplorer(Explorer):
         elif variance < 10 * epsilon:
             words.append("Epsilon is not small beside the variance, so the normalised values stay narrower than 1.")
         elif n == 2:
-            words.append("Two examples end up at -1 and +1, whatever they were: only their order is left.")
+            words.append("Two examples end up at about -1 and +1, wherever they were: only their order is left.")
         if gamma < 0:
             words.append("A negative gamma mirrors the values.")
         if outlier and n > 1:
@@ -201,9 +205,10 @@ class MomentumExplorer(Explorer):
         )  # fmt: skip
         # A legend in words: a legend of Matplotlib's own would take a fifth of the time of a redraw.
         axis.text(8, 7.1, "●  batch means", color="#666666")
-        axis.text(140, 7.1, "····  the truth", color="black")
-        axis.text(270, 7.1, "- -  the formula", color=COLORS[1])
-        axis.text(410, 7.1, "—  moving mean", color=COLORS[0], weight="bold")
+        axis.text(120, 7.1, "····  the truth", color="black")
+        axis.text(222, 7.1, "- -  the formula", color=COLORS[1])
+        axis.text(338, 7.1, "—  moving mean", color=COLORS[0], weight="bold")
+        axis.text(474, 7.1, "—  still to come", color=COLORS[0], alpha=0.6)
         return self._describe(path, momentum, steps)
 
     def _describe(self, path, momentum, steps):
@@ -216,11 +221,13 @@ class MomentumExplorer(Explorer):
         if momentum == 0:
             return f"{words} Momentum 0 remembers the last batch only: no delay, and all of its noise."
         needed = math.ceil(math.log(0.1) / math.log(momentum))
-        words += f" To cover 90 % takes {needed} batches."
-        if needed <= self.STEPS // 2:
-            settled, noise = path[needed:].std(), self._batch_means.std()
-            words += f" From there on it wobbles by {settled:.2f}; the batch means wobble by {noise:.2f}."
-        return words
+        noise = self.STD / math.sqrt(self.BATCH_SIZE)
+        # The variance of a sum of independent batch means with the weights (1 - momentum) * momentum^0, 1, 2, ...
+        wobble = noise * math.sqrt((1 - momentum) / (1 + momentum))
+        return (
+            f"{words} To cover 90 % takes {needed} batches. Once it has arrived it wobbles by {wobble:.2f} (standard "
+            f"deviation; a batch mean by {noise:.2f})."
+        )
 
 
 def _number(value):

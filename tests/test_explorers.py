@@ -195,6 +195,39 @@ def test_batches_needed_for_90_percent(momentum, batches):
     assert 1 - momentum**batches >= 0.9 > 1 - momentum ** (batches - 1)
 
 
+@pytest.mark.parametrize("momentum", [0.5, 0.9, 0.99])
+def test_wobble_is_that_of_a_moving_mean_that_has_long_arrived(momentum):
+    explorer = MomentumExplorer()
+    explorer.controls["momentum"].value = momentum
+    wobble, noise = numbers(r"it wobbles by ([\d.]+) .* batch mean by ([\d.]+)\)", explorer.plot.caption)
+    batches = np.random.default_rng(0).normal(explorer.TRUTH, explorer.STD, size=(100_000, explorer.BATCH_SIZE))
+    explorer._batch_means = batches.mean(axis=1)
+    path = explorer.moving_mean(momentum)
+    assert wobble == pytest.approx(path[3000:].std(), abs=0.006)  # two digits, and without the climb
+    assert noise == pytest.approx(explorer._batch_means.std(), abs=0.006)
+
+
+def test_lower_rows_share_one_scale_at_every_setting():
+    for settings in ({}, {"gamma": 3.0, "beta": -5.0}, {"outlier": 60.0, "batch_size": 128}):
+        explorer = NormalizationExplorer()
+        for name, value in settings.items():
+            explorer.controls[name].value = value
+        _, normalised, output = [axis.get_xlim() for axis in explorer.figure.axes]
+        assert normalised == output
+        for axis in explorer.figure.axes:
+            points = np.concatenate([line.get_xdata() for line in axis.lines])
+            assert abs(points).max() < axis.get_xlim()[1]
+
+
+def test_words_tell_the_sample_from_what_it_is_drawn_from():
+    explorer = NormalizationExplorer()
+    pattern = r"drawn with mean ([\d.]+) and spread ([\d.]+)\. .* itself has mean ([\d.]+), standard deviation ([\d.]+)"
+    mean, spread, own_mean, own_std = numbers(pattern, explorer.plot.caption)
+    assert (mean, spread) == (7.0, 2.5)
+    assert 0 < abs(own_mean - mean) < 0.5
+    assert 0 < abs(own_std - spread) < 0.5
+
+
 def test_distribution_explorer_tells_a_move_from_a_change_of_places():
     explorer = distributions()
     explorer.controls["layer"].value, explorer.controls["unit"].value = 1, 1  # a unit with twice the values
