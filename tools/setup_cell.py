@@ -1,3 +1,4 @@
+# Setup: find the course; on Colab, fetch it first.
 import subprocess
 import sys
 from pathlib import Path
