@@ -191,8 +191,11 @@ def _expect(result):
 
 
 def _last_line(result):
-    lines = (result.get("error") or result.get("log") or "no reason given").strip().splitlines()
-    return lines[-1] if lines else "no reason given"
+    """Why nbgrader failed, in one line."""
+    log = "\n".join(filter(None, (result.get("log"), result.get("error"))))
+    if "DeadKernelError" in log:
+        return "its code ended the kernel"
+    return (log.strip().splitlines() or ["no reason given"])[-1]
 
 
 def table(grades):
