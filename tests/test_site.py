@@ -1,9 +1,6 @@
 """The site: built from the stored notebooks without a warning, every figure described, every inner link good."""
 
 import re
-import subprocess
-import sys
-import time
 from urllib.parse import unquote, urlsplit
 
 import nbformat
@@ -14,19 +11,6 @@ from helpers.claims import CLAIMS
 from tests.environments import published
 
 NAMES = [path.stem for path in sorted((published.ROOT / "notebooks").glob("*.ipynb"))]
-
-
-@pytest.fixture(scope="session")
-def site(tmp_path_factory):
-    """The folder of the built site, from a copy of the course that knows its address."""
-    course = published.copy_course(tmp_path_factory.mktemp("site"))
-    published.stamp(course, ["00_start_here"])
-    begin = time.monotonic()
-    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-W", "--keep-going", "docs", "build/site"]
-    answer = subprocess.run(command, cwd=course, capture_output=True, text=True)
-    assert answer.returncode == 0, answer.stderr
-    assert time.monotonic() - begin < 60
-    return course / "build" / "site"
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,210 @@
+"""The course as a learner meets it: real JupyterLab in a real browser, with mouse and keyboard.
+
+Each step leaves a picture in build/screenshots.
+"""
+
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import nbformat
+import pytest
+
+from tests.environments import published
+
+SCREENSHOTS = published.ROOT / "build" / "screenshots"
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """A copy of the course, so that what is clicked and saved changes nothing here."""
+    return published.copy_course(tmp_path_factory.mktemp("lab") / "course")
+
+
+@pytest.fixture(scope="module")
+def lab(course):
+    """The address of a JupyterLab that serves the course, as a function of the notebook's name."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(8)
+    settings = course.parent / "settings"
+    (settings / "labconfig").mkdir(parents=True)
+    # It would ask whether to fetch news from the internet.
+    quiet = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+    (settings / "labconfig" / "page_config.json").write_text(json.dumps(quiet))
+    variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    variables |= {"JUPYTER_CONFIG_DIR": str(settings), "JUPYTERLAB_SETTINGS_DIR": str(settings / "user")}
+    variables |= {"JUPYTERLAB_WORKSPACES_DIR": str(settings / "workspaces"), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
+    command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
+    with open(course.parent / "lab.log", "w") as log:
+        server = subprocess.Popen(command, cwd=course, env=variables, stdout=log, stderr=log)
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status?token={token}", timeout=5).close()
+                break
+            except OSError:
+                assert server.poll() is None, (course.parent / "lab.log").read_text()
+                time.sleep(0.5)
+        yield lambda name: f"http://127.0.0.1:{port}/lab/tree/notebooks/{name}.ipynb?token={token}&reset"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.fixture
+def page(chromium):
+    """A new window, with every error that its console shows as `page.errors`."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    window = context.new_page()
+    window.set_default_timeout(60_000)
+    window.errors = []
+    window.on("console", lambda message: message.type == "error" and window.errors.append(message.text))
+    window.on("pageerror", lambda error: window.errors.append(str(error)))
+    yield window
+    context.close()
+
+
+def photograph(page, name):
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+def open_notebook(page, address, title):
+    page.goto(address)
+    page.get_by_role("heading", name=title).first.wait_for()
+    page.locator('.jp-NotebookPanel [data-status="idle"]').first.wait_for(state="attached")
+
+
+def run_all(page, path, seconds=180):
+    """Run > Run All Cells, and wait until the kernel is through; returns the notebook as the learner would save it."""
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    for _ in range(seconds):
+        time.sleep(1)
+        page.keyboard.press("Control+s")
+        notebook = nbformat.read(path, as_version=4)
+        cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        counts = [cell.execution_count for cell in cells]
+        if counts == list(range(1, len(cells) + 1)) and page.locator('[data-status="busy"]').count() == 0:
+            return notebook
+    raise AssertionError(f"not through after {seconds} s: {counts}")
+
+
+def test_the_course_opens(page, lab):
+    open_notebook(page, lab("00_start_here"), "0 · Start here")
+    photograph(page, "1-start")
+    links = page.locator(".jp-RenderedMarkdown a").all_inner_texts()
+    assert any(text.startswith("02 ·") for text in links)
+    assert not page.errors
+
+
+@pytest.fixture
+def ran_02(page, lab, course):
+    """Notebook 02 after Run All, and what it saved."""
+    path = course / "notebooks" / "02_batchnorm_from_scratch.ipynb"
+    stored = published.ROOT / "notebooks" / path.name
+    path.write_bytes(stored.read_bytes())
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(notebook, path)
+    open_notebook(page, lab(path.stem), "2 · Batch Normalization from scratch")
+    return run_all(page, path)
+
+
+def test_notebook_02_runs_and_its_slider_follows_the_keyboard(page, ran_02, axe):
+    outputs = [output for cell in ran_02.cells for output in cell.get("outputs", [])]
+    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+
+    box = page.locator(".jp-OutputArea-output .widget-vbox").first
+    box.scroll_into_view_if_needed()
+    words, picture = box.locator("p[aria-live]"), box.locator("img")
+    photograph(page, "2-explorer")
+    before = words.inner_text(), picture.get_attribute("src")
+    assert "with mean" in before[0]
+
+    slider = box.locator(".widget-hslider", has_text="outlier by")
+    slider.get_by_role("slider").focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowRight")
+    words.get_by_text("The ringed outlier lies").wait_for()
+    page.wait_for_timeout(500)
+    photograph(page, "3-explorer-after-the-arrow-key")
+    assert picture.get_attribute("src") != before[1]
+    assert picture.get_attribute("alt") == words.inner_text() != before[0]
+    assert slider.locator(".widget-readout").inner_text().startswith("8")
+
+    assert not serious_problems(page, axe, ".jp-OutputArea-output")
+    assert not page.errors
+
+
+def test_an_exercise_wrong_then_right(page, lab, axe):
+    open_notebook(page, lab("07_exercises"), "7 · Exercises")
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    feedback = check_output(page, "ex1")
+    feedback.get_by_text("not attempted", exact=False).first.wait_for(timeout=180_000)
+    photograph(page, "4-not-attempted")
+    for answer, verdict, picture in (("a", "Not yet", "5-wrong"), ("c", "Correct", "6-right")):
+        write_answer(page, "ex1", f'ex1 = "{answer}"')
+        feedback = check_output(page, "ex1")
+        feedback.get_by_text(verdict).first.wait_for()
+        feedback.scroll_into_view_if_needed()
+        photograph(page, picture)
+    assert not serious_problems(page, axe, ".jp-OutputArea-output")
+    assert not page.errors
+
+
+def cell_with(page, text):
+    return page.locator(".jp-CodeCell", has=page.locator(".cm-content", has_text=re.compile(text)))
+
+
+def check_output(page, question):
+    return cell_with(page, rf'^check\("{question}"').locator(".jp-OutputArea-output").last
+
+
+def write_answer(page, question, text):
+    """Replace the answer cell's text as a learner would, run it and the check under it."""
+    editor = cell_with(page, rf"^{question} = ").locator(".cm-content")
+    editor.scroll_into_view_if_needed()
+    editor.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type(text)
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.press("Shift+Enter")
+
+
+def serious_problems(page, axe, inside):
+    """What axe-core finds serious or critical inside these elements, in words.
+
+    Left out is what others add: the handles of sliders, to which ipywidgets gives no name, and stored pictures, of which
+    JupyterLab drops the alternative text (it stands under each as a caption).
+    """
+    page.evaluate(axe)
+    context = {"include": [inside], "exclude": [".noUi-base", ".jp-RenderedImage"]}
+    found = page.evaluate("context => axe.run(context, {resultTypes: ['violations']})", context)["violations"]
+    return [f"{one['id']}: {node['html'][:200]}" for one in found if one["impact"] in SERIOUS for node in one["nodes"]]
+
+
+@pytest.mark.parametrize(("width", "height", "name"), [(1280, 900, "desktop"), (390, 844, "phone")])
+def test_the_site_fits_its_screen(chromium, site, axe, width, height, name):
+    context = chromium.new_context(viewport={"width": width, "height": height})
+    page = context.new_page()
+    page.route(re.compile("^https?:"), lambda route: route.abort())  # MathJax alone, and only online
+    for path in ("index", "notebooks/02_batchnorm_from_scratch", "notebooks/00_start_here"):
+        page.goto((site / f"{path}.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert not serious_problems(page, axe, ".bd-article")
+        photograph(page, f"7-site-{name}-{path.split('/')[-1]}")
+    context.close()
