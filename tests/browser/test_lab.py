@@ -188,8 +188,8 @@ def write_answer(page, question, text):
 def serious_problems(page, axe, inside):
     """What axe-core finds serious or critical inside these elements, in words.
 
-    Left out is what others add: the handles of sliders, to which ipywidgets gives no name, and stored pictures, of which
-    JupyterLab drops the alternative text (it stands under each as a caption).
+    Left out is what others add: the handles of sliders, to which ipywidgets gives no name, and stored pictures, whose
+    alternative text JupyterLab drops (it stands under each as a caption).
     """
     page.evaluate(axe)
     context = {"include": [inside], "exclude": [".noUi-base", ".jp-RenderedImage"]}
