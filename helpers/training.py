@@ -318,7 +318,7 @@ def _graph(model, optimizer, gradient_norms):
         return _trace(model, optimizer, gradient_norms)  # nobody knows what a learner's own layer depends on
     if not isinstance(config["learning_rate"], float):
         return _trace(model, optimizer, gradient_norms)  # a schedule is part of the graph
-    layers = [(type(layer), {**layer.get_config(), "name": None}) for layer in [*model._layers]]
+    layers = [(type(layer), _without_start(layer.get_config())) for layer in model._layers]
     as_text = functools.partial(json.dumps, sort_keys=True, default=keras.saving.serialize_keras_object)
     return _cached_graph(
         tuple((cls, as_text(own)) for cls, own in layers),
@@ -326,6 +326,11 @@ def _graph(model, optimizer, gradient_norms):
         as_text({**config, "name": None, "learning_rate": 0.0}),  # the rate belongs to the state
         gradient_norms,
     )
+
+
+def _without_start(config):
+    """A layer's configuration without its name and its initialisers: where training starts is no part of the graph."""
+    return {name: value for name, value in config.items() if name != "name" and not name.endswith("_initializer")}
 
 
 @functools.lru_cache(maxsize=32)

@@ -243,6 +243,19 @@ def test_an_architecture_that_only_looks_the_same_is_not_confused():
     )
 
 
+def test_a_graph_serves_every_start_and_rate():
+    quick(SMALL, DIGITS, seeds=1)
+    traced = training._cached_graph.cache_info().misses
+    wide = functools.partial(SMALL, initializer=keras.initializers.RandomNormal(stddev=1.0))
+    start = quick(wide, DIGITS, seeds=1)
+    faster = quick(SMALL, DIGITS, seeds=1, optimizer=keras.optimizers.SGD(0.3))
+    assert training._cached_graph.cache_info().misses == traced
+    usual = quick(SMALL, DIGITS, seeds=1)
+    assert not np.allclose(start.train_loss[:, 0], usual.train_loss[:, 0], atol=1e-2)
+    assert not np.allclose(faster.train_loss[:, -1], usual.train_loss[:, -1], atol=1e-2)
+    assert abs(start.model(0).get_layer("dense_1").kernel.numpy()).mean() > 0.5
+
+
 def test_a_layer_of_ones_own_is_traced_anew():
     class Scale(keras.layers.Layer):
         factor = 1.0
