@@ -93,10 +93,13 @@ def learning_rate_sweep(arms, *, trained=0.9, statistics="recomputed"):
                   label=name)  # fmt: skip
         axis.plot(rates, 100 * final, color=COLORS[i], linestyle="none", marker=".", markersize=4, alpha=0.5)
         works = rates[(final > trained).all(axis=1)]
-        reach = f"from {works[0]:g} to {works[-1]:g}" if len(works) else "nowhere"
+        reach = "at none of the rates" if not len(works) else f"at {works[0]:g}"
+        reach += f" to {works[-1]:g}" if len(works) > 1 else ""
         sentences.append(f"{name}: every seed passes {100 * trained:.0f} % {reach}")
     axis.axhline(100 * trained, color="#555555", linewidth=0.8, linestyle=":")
     axis.set(xscale="log", xlabel="learning rate", ylabel="final test accuracy (%)", ylim=(0, 103))
+    axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    axis.minorticks_off()
     axis.legend(frameon=False, loc="best")
     return Plot(figure, f"{'; '.join(sentences)}. Lines are means over {final.shape[1]} seeds, each dot is one seed.")
 
