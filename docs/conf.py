@@ -23,8 +23,6 @@ extensions = ["myst_nb"]
 exclude_patterns = ["results"]
 
 nb_execution_mode = "off"
-nb_code_prompt_show = "Show the setup cell"
-nb_code_prompt_hide = "Hide the setup cell"
 nb_render_markdown_format = "myst"  # tables, and links to notebooks become links to pages
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -59,7 +57,7 @@ alternative_texts = {}
 
 
 def copy_notebooks(_app):
-    """Put the notebooks beside the front page, with the setup cell folded, and note what their figures say."""
+    """Put the notebooks beside the front page, without the setup cell, and note what their figures say."""
     shutil.rmtree(HERE / "notebooks", ignore_errors=True)
     (HERE / "notebooks").mkdir()
     for path in sorted((HERE.parent / "notebooks").glob("*.ipynb")):
@@ -69,7 +67,7 @@ def copy_notebooks(_app):
             if cell.cell_type == "markdown":  # what to look for in the figure of the cell after it
                 words = re.sub(r"[*`$>]", "", cell.source.strip().split("\n\n")[-1])
             if "setup" in cell.metadata.get("tags", []):
-                cell.metadata.tags.append("hide-input")
+                cell.metadata.tags.append("remove-cell")
             for output in cell.get("outputs", []):
                 if "text/html" in output.get("data", {}):  # a table's links lead to notebooks, here to pages
                     output.data["text/html"] = re.sub(r'href="(\w+)\.ipynb', r'href="\1.html', output.data["text/html"])

@@ -155,6 +155,7 @@ def test_an_exercise_wrong_then_right(page, lab, axe):
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     feedback = check_output(page, "ex1")
     feedback.get_by_text("not attempted", exact=False).first.wait_for(timeout=180_000)
+    feedback.scroll_into_view_if_needed()
     photograph(page, "4-not-attempted")
     for answer, verdict, picture in (("a", "Not yet", "5-wrong"), ("c", "Correct", "6-right")):
         write_answer(page, "ex1", f'ex1 = "{answer}"')
