@@ -341,22 +341,23 @@ def _cached_graph(layers, optimizer_class, optimizer_config, gradient_norms):
 
 
 def _trace(model, optimizer, gradient_norms):
+    return _Graph(_train_function(model, optimizer, gradient_norms), _evaluate_function(model), _probe_function(model))
+
+
+def _train_function(model, optimizer, gradient_norms):
     loss_function = _loss_function(model)
     optimizer = _stateless(optimizer, model)
     kernels = list(_kernels(model).values()) if gradient_norms else []
-    normalised = any(_tracks_statistics(layer) for layer in model._flatten_layers())
 
     def one_step(state):
         trainable, tracked, optimizer_state, x, y = state
         with tf.GradientTape() as tape:
             tape.watch(trainable)
             outputs, tracked, penalties = model.stateless_call(trainable, tracked, x, training=True, return_losses=True)
-            loss = loss_function(y, outputs)
-            total = tf.add_n([loss, *penalties])
-        gradients = tape.gradient(total, trainable, unconnected_gradients="zero")
+            loss = tf.add_n([loss_function(y, outputs), *penalties])
+        gradients = tape.gradient(loss, trainable, unconnected_gradients="zero")
         trainable, optimizer_state = optimizer.stateless_apply(optimizer_state, gradients, trainable)
-        norms = [tf.norm(gradients[position]) for position in kernels]
-        return (trainable, tracked, optimizer_state), total, norms
+        return (trainable, tracked, optimizer_state), loss, [tf.norm(gradients[position]) for position in kernels]
 
     @_compiled
     def train(trainable, tracked, optimizer_state, x, y, rows, steps):
@@ -370,6 +371,13 @@ def _trace(model, optimizer, gradient_norms):
             losses = losses.write(step, loss)
             norms = [array.write(step, norm) for array, norm in zip(norms, new_norms, strict=True)]
         return (trainable, tracked, optimizer_state), losses.stack(), [array.stack() for array in norms]
+
+    return train
+
+
+def _evaluate_function(model):
+    loss_function = _loss_function(model)
+    normalised = any(_tracks_statistics(layer) for layer in model._flatten_layers())
 
     def scores(y, outputs):
         right = tf.equal(_predicted_class(model, outputs), y)
@@ -400,6 +408,10 @@ def _trace(model, optimizer, gradient_norms):
             return moving, moving
         return moving, infer(trainable, recompute(trainable, tracked, data[0]), *data)
 
+    return evaluate
+
+
+def _probe_function(model):
     @_compiled
     def probe(trainable, tracked, x):
         activations = [layer for layer in model.layers if isinstance(layer, keras.layers.Activation)]
@@ -411,7 +423,7 @@ def _trace(model, optimizer, gradient_norms):
 
         return _for_every_seed(one, (trainable, tracked))
 
-    return _Graph(train, evaluate, probe)
+    return probe
 
 
 def _compiled(function):
@@ -606,7 +618,8 @@ def _collect(settings, groups, model, seconds, interrupted):
 
     scores = all_seeds(lambda group: np.stack(group.scores, axis=1))  # (seeds, evaluations, 2, 4)
     moving, recomputed = (Scores(*np.moveaxis(scores[:, :, kind], -1, 0)) for kind in (0, 1))
-    norms = all_seeds(lambda group: np.concatenate(group.norms, axis=1))
+    # Interrupted before the first step there are no norms at all.
+    norms = all_seeds(lambda group: np.concatenate(group.norms or [np.empty((group.count, 0, 0))], axis=1))
     layers = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Activation)]
     return Runs(
         settings=settings,
