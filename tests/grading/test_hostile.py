@@ -75,6 +75,10 @@ def short(monkeypatch):
     ],
 )  # fmt: skip
 def test_an_attack_becomes_feedback(line, says):
+    if line == "return normalize(x)" and sys.version_info[:3] == (3, 13, 0):
+        pytest.skip(
+            "Python 3.13.0 does not stop the recursion of a function with a default argument, with or without us"
+        )
     result = check("normalize", with_line(line))
     assert not result.passed
     assert result.attempted
