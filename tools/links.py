@@ -60,7 +60,8 @@ def readme_text():
     if not repository:
         return (
             "This copy has no address on GitHub yet, so it has no links to Colab and Binder. Once it is pushed to\n"
-            "GitHub, `make links REPO=owner/name` writes them into the README, the notebooks and the site."
+            "GitHub, a workflow writes them into the README, the notebooks and the site;\n"
+            "`make links REPO=owner/name` does the same by hand."
         )
     start = "00_start_here"
     return (
@@ -79,7 +80,7 @@ def stamp_readme():
 
 
 def stamp(repository, ref):
-    """Write the address into pyproject.toml and the README.
+    """Write the address into pyproject.toml.
 
     Raises ValueError where they could not be the name of a GitHub repository and of a branch or tag.
     """
@@ -93,7 +94,6 @@ def stamp(repository, ref):
         if count != 1:
             raise ValueError(f"pyproject.toml must hold one line {key} = ..., found {count}.")
     PROJECT.write_text(text, encoding="utf-8")
-    stamp_readme()
 
 
 if __name__ == "__main__":
@@ -106,4 +106,5 @@ if __name__ == "__main__":
             stamp(arguments.repository, arguments.ref)
         except ValueError as error:
             sys.exit(str(error))
+    stamp_readme()
     print("The course's address: " + (" at ".join(address()) if address()[0] else "none yet"))
