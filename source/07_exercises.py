@@ -7,7 +7,7 @@
 # forward, backward, with a memory, folded away for inference, and in Keras, where most of the mistakes are made.
 
 # %% tags=["setup"]
-import helpers  # noqa: F401
+import helpers
 
 # %% [markdown]
 # ## How an exercise works
@@ -119,6 +119,7 @@ check("quiz2", quiz2)
 #
 # Give every column of a batch mean 0 and standard deviation 1.
 
+
 # %% nbgrader={"schema_version": 3, "grade_id": "normalize", "solution": true, "grade": false, "locked": false, "task": false}
 def normalize(x, epsilon=1e-3):
     """Subtract the batch mean of each feature and divide by its standard deviation.
@@ -132,6 +133,7 @@ def normalize(x, epsilon=1e-3):
     # END SOLUTION
     return x_hat
 
+
 # %% nbgrader={"schema_version": 3, "grade_id": "normalize_check", "solution": false, "grade": true, "locked": true, "task": false}
 check("normalize", normalize)
 
@@ -141,6 +143,7 @@ check("normalize", normalize)
 # *medium · about 8 minutes*
 #
 # Normalise each feature or channel over all other axes, then scale by gamma and shift by beta.
+
 
 # %% nbgrader={"schema_version": 3, "grade_id": "batchnorm_forward", "solution": true, "grade": false, "locked": false, "task": false}
 def batchnorm_forward(x, gamma, beta, epsilon=1e-3):
@@ -158,6 +161,7 @@ def batchnorm_forward(x, gamma, beta, epsilon=1e-3):
     # END SOLUTION
     return y
 
+
 # %% nbgrader={"schema_version": 3, "grade_id": "batchnorm_forward_check", "solution": false, "grade": true, "locked": true, "task": false}
 check("batchnorm_forward", batchnorm_forward)
 
@@ -172,6 +176,7 @@ check("batchnorm_forward", batchnorm_forward)
 # *easy · about 5 minutes*
 #
 # Mix the statistics of one batch into the moving averages, as Keras does.
+
 
 # %% nbgrader={"schema_version": 3, "grade_id": "update_moving", "solution": true, "grade": false, "locked": false, "task": false}
 def update_moving(moving_mean, moving_variance, x, momentum=0.99):
@@ -189,6 +194,7 @@ def update_moving(moving_mean, moving_variance, x, momentum=0.99):
     # END SOLUTION
     return new_mean, new_variance
 
+
 # %% nbgrader={"schema_version": 3, "grade_id": "update_moving_check", "solution": false, "grade": true, "locked": true, "task": false}
 check("update_moving", update_moving)
 
@@ -198,6 +204,7 @@ check("update_moving", update_moving)
 # *easy · about 6 minutes*
 #
 # Find the fewest steps after which the moving average has covered a given fraction of the way from its start to the truth.
+
 
 # %% nbgrader={"schema_version": 3, "grade_id": "warm_up_steps", "solution": true, "grade": false, "locked": false, "task": false}
 def warm_up_steps(momentum, fraction):
@@ -214,6 +221,7 @@ def warm_up_steps(momentum, fraction):
     # END SOLUTION
     return steps
 
+
 # %% nbgrader={"schema_version": 3, "grade_id": "warm_up_steps_check", "solution": false, "grade": true, "locked": true, "task": false}
 check("warm_up_steps", warm_up_steps)
 
@@ -223,6 +231,7 @@ check("warm_up_steps", warm_up_steps)
 # *medium · about 15 minutes*
 #
 # Write the layer: it normalises with the batch in training and with its memory at inference.
+
 
 # %% nbgrader={"schema_version": 3, "grade_id": "BatchNorm", "solution": true, "grade": false, "locked": false, "task": false}
 class BatchNorm:
@@ -261,6 +270,7 @@ class BatchNorm:
         # END SOLUTION
         return y
 
+
 # %% nbgrader={"schema_version": 3, "grade_id": "BatchNorm_check", "solution": false, "grade": true, "locked": true, "task": false}
 check("BatchNorm", BatchNorm)
 
@@ -273,6 +283,7 @@ check("BatchNorm", BatchNorm)
 # *hard · about 20 minutes*
 #
 # Send the gradient of the loss back through a training batch, to x, gamma and beta.
+
 
 # %% nbgrader={"schema_version": 3, "grade_id": "batchnorm_backward", "solution": true, "grade": false, "locked": false, "task": false}
 def batchnorm_backward(dy, x, gamma, epsilon=1e-3):
@@ -295,6 +306,7 @@ def batchnorm_backward(dy, x, gamma, epsilon=1e-3):
     # END SOLUTION
     return dx, dgamma, dbeta
 
+
 # %% nbgrader={"schema_version": 3, "grade_id": "batchnorm_backward_check", "solution": false, "grade": true, "locked": true, "task": false}
 check("batchnorm_backward", batchnorm_backward)
 
@@ -307,6 +319,7 @@ check("batchnorm_backward", batchnorm_backward)
 # *medium · about 10 minutes*
 #
 # Make one Dense layer that gives at inference what Dense and BatchNorm give together.
+
 
 # %% nbgrader={"schema_version": 3, "grade_id": "fold_batchnorm", "solution": true, "grade": false, "locked": false, "task": false}
 def fold_batchnorm(kernel, bias, gamma, beta, moving_mean, moving_variance, epsilon=1e-3):
@@ -323,6 +336,7 @@ def fold_batchnorm(kernel, bias, gamma, beta, moving_mean, moving_variance, epsi
     new_bias = (bias - moving_mean) * scale + beta
     # END SOLUTION
     return new_kernel, new_bias
+
 
 # %% nbgrader={"schema_version": 3, "grade_id": "fold_batchnorm_check", "solution": false, "grade": true, "locked": true, "task": false}
 check("fold_batchnorm", fold_batchnorm)
@@ -347,22 +361,26 @@ import tensorflow as tf
 #
 # Build the lesson's network: 128 and 64 hidden units with BatchNorm before each ReLU, then one output.
 
+
 # %% nbgrader={"schema_version": 3, "grade_id": "build_model", "solution": true, "grade": false, "locked": false, "task": false}
 def build_model():
     """The network of the lesson's code example, not compiled. Returns a Keras model."""
     model = ...
     # BEGIN SOLUTION
-    model = keras.Sequential([
-        keras.layers.Dense(128),
-        keras.layers.BatchNormalization(),
-        keras.layers.Activation("relu"),
-        keras.layers.Dense(64),
-        keras.layers.BatchNormalization(),
-        keras.layers.Activation("relu"),
-        keras.layers.Dense(1),
-    ])
+    model = keras.Sequential(
+        [
+            keras.layers.Dense(128),
+            keras.layers.BatchNormalization(),
+            keras.layers.Activation("relu"),
+            keras.layers.Dense(64),
+            keras.layers.BatchNormalization(),
+            keras.layers.Activation("relu"),
+            keras.layers.Dense(1),
+        ]
+    )
     # END SOLUTION
     return model
+
 
 # %% nbgrader={"schema_version": 3, "grade_id": "build_model_check", "solution": false, "grade": true, "locked": true, "task": false}
 check("build_model", build_model)
@@ -373,6 +391,7 @@ check("build_model", build_model)
 # *medium · about 8 minutes*
 #
 # Repair the training step below, so that BatchNorm is trained as well as used.
+
 
 # %%
 def broken_train_step(model, optimizer, loss_fn, x, y):
@@ -391,6 +410,7 @@ for _ in range(20):
     broken_train_step(model, keras.optimizers.SGD(0.01), keras.losses.MeanSquaredError(), x, y)
 print("every x is 5, and after 20 steps the moving mean is", norm.moving_mean.numpy())
 
+
 # %% nbgrader={"schema_version": 3, "grade_id": "train_step", "solution": true, "grade": false, "locked": false, "task": false}
 def train_step(model, optimizer, loss_fn, x, y):
     """One step of gradient descent on a batch. Returns the loss of the batch before the update."""
@@ -404,6 +424,7 @@ def train_step(model, optimizer, loss_fn, x, y):
     # END SOLUTION
     return loss
 
+
 # %% nbgrader={"schema_version": 3, "grade_id": "train_step_check", "solution": false, "grade": true, "locked": true, "task": false}
 check("train_step", train_step)
 
@@ -414,6 +435,7 @@ check("train_step", train_step)
 #
 # Prepare a trained model for fine-tuning: every BatchNorm stays in inference mode, all other layers can learn.
 
+
 # %% nbgrader={"schema_version": 3, "grade_id": "freeze", "solution": true, "grade": false, "locked": false, "task": false}
 def freeze(model):
     """Put every BatchNorm in inference mode for good, those of nested models too.
@@ -421,6 +443,7 @@ def freeze(model):
     model: a compiled Keras model. Returns a compiled model; further `fit` leaves its moving averages as they are.
     """
     frozen = ...
+
     # BEGIN SOLUTION
     def freeze_layers(model):
         for layer in model.layers:
@@ -435,6 +458,7 @@ def freeze(model):
     # END SOLUTION
     return frozen
 
+
 # %% nbgrader={"schema_version": 3, "grade_id": "freeze_check", "solution": false, "grade": true, "locked": true, "task": false}
 check("freeze", freeze)
 
@@ -444,6 +468,7 @@ check("freeze", freeze)
 # *hard · about 15 minutes*
 #
 # Make the moving statistics those of the data x under the present weights, without changing a weight.
+
 
 # %% nbgrader={"schema_version": 3, "grade_id": "recalibrate", "solution": true, "grade": false, "locked": false, "task": false}
 def recalibrate(model, x, batch_size):
@@ -464,6 +489,7 @@ def recalibrate(model, x, batch_size):
     recalibrated = model
     # END SOLUTION
     return recalibrated
+
 
 # %% nbgrader={"schema_version": 3, "grade_id": "recalibrate_check", "solution": false, "grade": true, "locked": true, "task": false}
 check("recalibrate", recalibrate)
