@@ -19,7 +19,7 @@
 # - prove that your layer *is* `keras.layers.BatchNormalization`: same outputs, same gradients, same moving statistics.
 #
 # Some cells ask for a **prediction**. Write it down before you run on: being wrong here is where the learning is.
-# Many cells end in a **checkpoint**. It says ✓, or it tells you what broke, so change things and see.
+# Many end in a **checkpoint**. It says ✓, or it tells you what broke, so change things and see.
 #
 # There are three sittings, each about 20 minutes long: forward, backward, Keras. "**Pause here**" stands between them.
 
@@ -139,8 +139,8 @@ assert np.allclose(normalized.std(axis=0), np.sqrt(batch.var(axis=0) / (batch.va
 print("✓ checkpoint 2: finite everywhere, and epsilon is inside the root")
 
 # %% [markdown]
-# The constant feature is now a clean 0. For the others the price is tiny: the standard deviation is not 1 but
-# √(variance / (variance + epsilon)). Epsilon matters where a variance is about as small as epsilon itself:
+# The constant feature is now a clean 0. The price is tiny: a standard deviation of √(variance / (variance + epsilon))
+# instead of 1. Epsilon matters where a variance is about as small as epsilon itself:
 
 # %%
 for v in (0.0, 1e-4, 1e-3, 1e-2, 1.0, 36.0):
@@ -161,8 +161,8 @@ print("E[x²] − E[x]²:    ", one_pass.round(1))
 assert abs(two_passes - variance).max() < 0.1 < abs(one_pass - variance).max()
 
 # %% [markdown]
-# Only multiples of 8 come out, and features 1 and 6 seem not to vary at all. Two numbers near 100 000 000 were
-# subtracted; float32 keeps seven digits, and there its neighbouring numbers lie 8 apart. A result can even be negative.
+# Only multiples of 8 come out, and features 1 and 6 seem not to vary at all. Near 100 000 000 neighbouring float32
+# numbers lie 8 apart, and two of them were subtracted. A result can even be negative.
 #
 # ## What normalising does, and what it does not do
 #
@@ -281,7 +281,7 @@ print("✓ checkpoint 3: gamma = sigma and beta = mu give the input back")
 #
 # 1. Almost nothing, until the variance comes near epsilon: the lower rows do not know where the batch was, or how wide.
 # 2. With two examples the normalised values are about −1 and +1, as long as the two differ by much more than √epsilon:
-#    only *which one is larger* is left of the input. With one example the output is beta, whatever the input was.
+#    only their order is left. With one example the output is beta, whatever the input was.
 # 3. They are squeezed together near 0: mean and standard deviation are shared, so one example moves all the others.
 # 4. The variance is then far below epsilon, and the feature is no longer stretched to standard deviation 1.
 #
@@ -311,7 +311,7 @@ print(f"alone:                 {result[0, 3]:+.3f}")
 
 # %% [markdown]
 # The answer depends on the neighbours, and a batch of one is always 0: it is its own mean. In training this noise is
-# accepted, and may even help ([06](06_batchnorm_vs_dropout.ipynb) measures how much). In a prediction it is not.
+# accepted, and may even help ([06](06_batchnorm_vs_dropout.ipynb) measures it). In a prediction it is not.
 #
 # > **The lesson:** During training, BatchNorm computes statistics from each mini-batch.
 # > During inference, it uses moving averages learned during training.
@@ -353,10 +353,9 @@ assert np.allclose(moving_variance, expected, rtol=0.1), "the moving variance is
 print("✓ checkpoint 4: after k batches a share of 1 - momentum**k is covered")
 
 # %% [markdown]
-# Barely more than a quarter! Each batch closes one hundredth of the remaining gap, so after k batches a share of
-# momentum^k is still missing. A model evaluated too early uses statistics that are mostly still 0 and 1. That is a
-# common reason for a validation accuracy that is mysteriously low at first: [05](05_training_and_inference.ipynb)
-# takes it apart.
+# Barely more than a quarter! Each batch closes one hundredth of the gap, so after k batches a share of momentum^k is
+# still missing. A model evaluated too early uses statistics that are mostly still 0 and 1: a common reason for a
+# validation accuracy that is mysteriously low at first ([05](05_training_and_inference.ipynb) takes it apart).
 #
 # In the explorer, find out how many batches it takes to cover 90 % with momentum 0.99, and with 0.9.
 # Then look at what the lower momentum costs: how calm is the curve once it has arrived?
@@ -522,8 +521,7 @@ dvar = dinv_std * -0.5 * inv_std**3
 dshifted = dshifted_direct + dvar * 2 * shifted / N  # the third path is added
 
 # %% [markdown]
-# **Back through shifted = x − mu.** The path that is left: each x pulls the mean, and the mean is subtracted from
-# every row.
+# **Back through shifted = x − mu.** The path that is left: each x pulls the mean, which every row subtracts.
 
 # %%
 dmu = -dshifted.sum(axis=0)  # the second path
@@ -625,7 +623,7 @@ print("measured:", "0 everywhere" if abs(sum_gradient).max() < 1e-6 else "not 0"
 
 # %% [markdown]
 # It is 0 for *any* input: the outputs of a column have mean beta, so their sum is N · beta, whatever x is.
-# A check with this loss passes for a layer whose backward pass returns zeros. It passes for many wrong ones too.
+# A check with this loss passes for a layer whose backward pass returns zeros, and for many others that are wrong.
 # Take a loss that weighs each output differently. Ours is the sum of w · y + y².
 
 # %%
@@ -834,9 +832,9 @@ print("✓ checkpoint 11: a network learns the same with your layer as with Kera
 # (Frankle, Schwab & Morcos asked this in 2021, arXiv:2003.00152. Training only gamma and beta, a deep ResNet
 # reached 82 % on CIFAR-10.)
 #
-# A single run would prove nothing, so we train each network from eight seeds, at five learning rates. The course's
-# `sweep` does that: it builds the network anew for every point of a grid and trains it from every seed.
-# Its `runs[i].moving` are the scores at point i, measured with the moving statistics.
+# A single run would prove nothing. The course's `sweep` builds the network anew at every point of a grid, here five
+# learning rates, and trains it from eight seeds. `runs[i].moving` are the scores at point i, measured with the moving
+# statistics.
 
 # %%
 def network(trained):
