@@ -351,7 +351,7 @@ class TrainStep(KerasQuestion):
     title = "Repair a training step"
     points = 5
     section = "Training vs inference"
-    notebook, heading = "05_training_and_inference", ""
+    notebook, heading = "05_training_and_inference", "Two modes"
     wanted = "a function `train_step(model, optimizer, loss_fn, x, y)`"
     hints = (
         "Run a step and look at the moving mean of the BatchNorm layer before and after. Did it move?",
@@ -515,7 +515,7 @@ class Freeze(KerasQuestion):
     title = "Freeze BatchNorm for fine-tuning"
     points = 5
     section = "Training vs inference"
-    notebook, heading = "05_training_and_inference", ""
+    notebook, heading = "05_training_and_inference", "Freezing, and the compile-again trap"
     wanted = "a function `freeze(model)`"
     hints = (
         "In Keras `trainable = False` puts a BatchNorm layer in inference mode. Which layers of the model need it? "
@@ -715,7 +715,7 @@ class Recalibrate(KerasQuestion):
     title = "Recalibrate the moving statistics"
     points = 6
     section = "Training vs inference"
-    notebook, heading = "05_training_and_inference", ""
+    notebook, heading = "05_training_and_inference", "A new domain"
     wanted = "a function `recalibrate(model, x, batch_size)`"
     hints = (
         "A call with `training=True` moves the averages and no weight. But with momentum 0.99 a few batches "

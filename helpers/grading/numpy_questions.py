@@ -485,7 +485,7 @@ class BatchNormLayer(CodeQuestion):
     title = "A layer with a memory"
     points = 8
     section = "Training vs inference"
-    notebook, heading = "05_training_and_inference", ""
+    notebook, heading = "05_training_and_inference", "Two modes"
     wanted = "a class `BatchNorm(features, momentum=0.99, epsilon=1e-3)`"
     changes = IN_PLACE
     reference = _Reference.BatchNorm
@@ -993,7 +993,7 @@ class FoldBatchNorm(CodeQuestion):
     title = "Fold BatchNorm into Dense"
     points = 5
     section = "Training vs inference"
-    notebook, heading = "05_training_and_inference", ""
+    notebook, heading = "05_training_and_inference", "Folding: Batch Normalization for free"
     wanted = "a function `fold_batchnorm(kernel, bias, gamma, beta, moving_mean, moving_variance, epsilon=1e-3)`"
     changes = (
         "Your code changes {names} in place, so the trained layer is not what it was. "

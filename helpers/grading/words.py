@@ -10,7 +10,7 @@ class Exercise1(ChoiceQuestion):
     title = "Exercise 1"
     text = "What problem does Batch Normalization primarily solve?"
     section = "The core problem"
-    notebook, heading = "01_internal_covariate_shift", ""
+    notebook, heading = "01_internal_covariate_shift", "The story"
     hints = (
         "Look again at the first figure of notebook 01: what does BatchNorm keep steady while the network trains?",
         "Two options are credited: the problem that the lesson names, and the effect that experiments confirm. "
@@ -55,7 +55,7 @@ class Exercise2(ChoiceQuestion):
     title = "Exercise 2"
     text = "Should BatchNorm be applied before or after activation?"
     section = "Where it is applied"
-    notebook, heading = "04_placement", ""
+    notebook, heading = "04_placement", "At the best learning rate"
     hints = (
         "The lesson's own code has the order `Dense`, `BatchNormalization`, `Activation`.",
         "Notebook 04 compares both orders. Did the order decide everything, nothing, or did it depend?",
@@ -146,7 +146,7 @@ class Quiz2(ChoiceQuestion):
     title = "Quick quiz, Q2"
     text = "Can BatchNorm replace Dropout?"
     section = "BatchNorm vs Dropout"
-    notebook, heading = "06_batchnorm_vs_dropout", ""
+    notebook, heading = "06_batchnorm_vs_dropout", "Four networks, four cases"
     hints = (
         "The lesson: “They solve different problems and are often used together in deep networks.”",
         "Compare BatchNorm alone with Dropout alone on noisy labels in notebook 06.",
