@@ -32,7 +32,8 @@ class Plot(NamedTuple):
     def _ipython_display_(self):
         from IPython.display import Image, Markdown, display
 
-        display(Image(self.png(), format="png", alt=self.caption))
+        # As metadata, because the IPython of Colab has no argument `alt`.
+        display(Image(self.png(), format="png", metadata={"alt": self.caption}))
         display(Markdown(f"*{self.caption}*"))
 
 
