@@ -2,8 +2,9 @@
 
 PYTHON is the interpreter of an environment with the versions of that place. On "colab" each notebook lies alone in an
 empty folder, a stub of google.colab is loaded, and git finds a local copy of the course under its GitHub address. On
-"binder" the notebooks run inside the course, on one core. A notebook fails by an error, by text on stderr, by a
-compared cell that prints something else than the stored one, by an Output widget, or by more than 1.2 GB of memory.
+"binder" the notebooks run inside the course, on one core. A notebook fails by an error, by text on stderr, by a missing
+picture, by a compared cell that prints something else than the stored one, by an Output widget, or by more than 1.2 GB
+of memory.
 """
 
 import argparse
@@ -26,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.environments import published
 
 MEMORY_LIMIT = 1200  # MB for one kernel; Binder promises 2 GB for everything
+WIDGET = "application/vnd.jupyter.widget-view+json"
 PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
 
 
@@ -55,19 +57,26 @@ def words(outputs):
     return "\n".join([printed, *shown]).splitlines()
 
 
+def pictures(outputs):
+    """How many of a cell's outputs are pictures."""
+    return sum("image/png" in output.get("data", {}) for output in outputs)
+
+
 def is_widget(output):
     """Whether it is shown live alone, as a progress bar is: the stored notebooks leave those out."""
-    return "application/vnd.jupyter.widget-view+json" in output.data and "image/png" not in output.data
+    return WIDGET in output.data and "image/png" not in output.data
 
 
 def complaints(notebook, stored, client):
     """What is wrong with an executed notebook, in words."""
     found = []
     for cell, before in zip(notebook.cells[: len(stored.cells)], stored.cells, strict=True):
-        tags = cell.metadata.get("tags", [])
-        stderr = "".join(output.text for output in cell.get("outputs", []) if output.get("name") == "stderr")
-        if stderr:
-            found.append(f"stderr of {cell.source[:50]!r}: {stderr[:300]}")
+        tags, outputs = cell.metadata.get("tags", []), cell.get("outputs", [])
+        # What fails while a result shows itself does not stop the notebook.
+        trouble = [out for out in outputs if out.get("name") == "stderr" or out.output_type == "error"]
+        found += [f"{cell.source[:60]!r}: {out.get('text') or out.get('evalue')}" for out in trouble]
+        if pictures(outputs) != pictures(before.get("outputs", [])):
+            found.append(f"{cell.source[-60:]!r} shows {pictures(outputs)} pictures, not as many as stored")
         if cell.cell_type == "code" and not {"setup", "nbval-ignore-output"} & set(tags):
             if words(cell.outputs) != words(before.outputs):
                 lines = words(before.outputs), words(cell.outputs)
