@@ -14,15 +14,21 @@ SUPPORTED = {
 }
 
 
-def quiet_tensorflow():
+def quiet_tensorflow(logical_cpus=None):
     """Import TensorFlow and Keras without the log lines that they write to the process's standard error.
 
     TensorFlow writes to file descriptor 2 on import and again when it first looks at the devices, at every log level;
     the descriptor is silenced around these two moments and only there. Messages of errors and warnings in Python are
     not touched. Calling it again costs nothing.
 
-    Raises RuntimeError where Keras already runs on another backend than TensorFlow.
+    logical_cpus: into how many devices, "CPU:0", "CPU:1" ..., TensorFlow splits the processor, to try out on one
+    machine what runs on several. TensorFlow fixes its devices when it starts; None leaves them as they are.
+
+    Raises RuntimeError where Keras already runs on another backend than TensorFlow, or where TensorFlow has started
+    already with another number of logical processors than asked for; ValueError where that is no positive integer.
     """
+    if logical_cpus is not None and not (type(logical_cpus) is int and logical_cpus >= 1):
+        raise ValueError(f"logical_cpus must be a positive integer or None, received {logical_cpus!r}.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"  # too late where Keras is imported already; then the check below speaks
     with _silent_file_descriptor(2):
@@ -32,6 +38,8 @@ def quiet_tensorflow():
         # it; `train_many` uses the cores by training several seeds side by side. Too late where TensorFlow has started.
         with contextlib.suppress(RuntimeError):
             tf.config.threading.set_intra_op_parallelism_threads(1)
+        if logical_cpus is not None:
+            _split_processor(tf, logical_cpus)
         tf.zeros(1)  # the first operation probes the devices
     import keras
 
@@ -39,6 +47,18 @@ def quiet_tensorflow():
         raise RuntimeError(
             f"The course needs Keras on TensorFlow, received the backend {keras.backend.backend()!r}. "
             "Restart the kernel and run the notebook from its first cell."
+        )
+
+
+def _split_processor(tf, parts):
+    processor = tf.config.list_physical_devices("CPU")[0]
+    with contextlib.suppress(RuntimeError):  # TensorFlow has started: its devices stay, and are counted below
+        tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * parts)
+    found = len(tf.config.list_logical_devices("CPU"))
+    if found != parts:
+        raise RuntimeError(
+            f"TensorFlow has started already, with {found} logical processors; asked for {parts}. "
+            "Restart the kernel and ask for them before anything else runs TensorFlow."
         )
 
 

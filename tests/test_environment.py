@@ -59,6 +59,33 @@ def test_keras_already_on_another_backend_is_named(monkeypatch):
         environment.quiet_tensorflow()
 
 
+def test_logical_cpus_are_there_and_may_be_asked_for_again():
+    code = (
+        "from helpers import environment\n"
+        "environment.quiet_tensorflow(logical_cpus=3); environment.quiet_tensorflow(logical_cpus=3)\n"
+        "environment.quiet_tensorflow()\n"
+        "import tensorflow as tf; print(len(tf.config.list_logical_devices('CPU')))"
+    )
+    result = run_python(code)
+    assert (result.returncode, result.stdout.strip(), result.stderr) == (0, "3", "")
+
+
+def test_logical_cpus_are_too_late_once_tensorflow_has_started():
+    code = (
+        "from helpers import environment; environment.quiet_tensorflow()\n"
+        "try:\n    environment.quiet_tensorflow(logical_cpus=4)\n"
+        "except RuntimeError as error:\n    print(error)"
+    )
+    result = run_python(code)
+    assert "started already, with 1 logical processors; asked for 4. Restart the kernel" in result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("number", [0, -1, 2.0, True, "4"])
+def test_a_strange_number_of_logical_cpus_is_refused(number):
+    with pytest.raises(ValueError, match=f"received {number!r}"):
+        environment.quiet_tensorflow(logical_cpus=number)
+
+
 def test_versions_are_one_line():
     line = environment.versions()
     assert "\n" not in line
