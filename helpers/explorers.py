@@ -241,8 +241,8 @@ def _number(value):
 class PlacementExplorer(Explorer):
     """Test accuracy for every place of Batch Normalization and every learning rate, for one activation and depth.
 
-    sweep: a `Sweep` over "activation", "depth", "normalization" and "learning_rate".
-    Raises ValueError where the sweep lacks one of them.
+    sweep: a `Sweep` over "activation", "depth", "normalization" and "learning_rate". The best learning rate is the one
+    with the highest training accuracy. Raises ValueError where the sweep lacks one of them.
     """
 
     PLACES = ("none", "before", "after", "both", "some")
@@ -261,7 +261,7 @@ class PlacementExplorer(Explorer):
         axis.set(xlim=(0, len(self._rates)), ylim=(len(self.PLACES), 0), xlabel="learning rate")
         axis.set_xticks(np.arange(len(self._rates)) + 0.5, [f"{rate:g}" for rate in self._rates])
         axis.set_yticks(np.arange(len(self.PLACES)) + 0.5, self.PLACES)
-        axis.set_title("mean test accuracy (%) · ★ best learning rate of the row", loc="left", fontsize=10)
+        axis.set_title("mean test accuracy (%) · ★ rate with the best training accuracy", loc="left", fontsize=10)
         super().__init__(
             {
                 "activation": widgets.ToggleButtons(
@@ -279,26 +279,28 @@ class PlacementExplorer(Explorer):
             if not len(rates):
                 axis.text(0.1, row + 0.5, "not run at this depth", va="center", color="#666666", style="italic")
                 continue
+            point = {"activation": activation, "depth": depth, "normalization": place}
+            best = accuracy_by_rate(self._sweep, score="train_accuracy", **point)[1].mean(axis=1).argmax()
             means = accuracies.mean(axis=1)
             axis.pcolormesh(
                 np.arange(len(rates) + 1), [row, row + 1], 100 * means[None], cmap="cividis", vmin=0, vmax=100,
                 edgecolors="white", linewidth=2,
             )  # fmt: skip
             for column, mean in enumerate(means):
-                star = "★ " if column == means.argmax() else ""
+                star = "★ " if column == best else ""
                 axis.text(column + 0.5, row + 0.5, f"{star}{100 * mean:.0f}", ha="center", va="center",
                           weight="bold" if star else "normal", color="white" if mean < 0.6 else "black")  # fmt: skip
-            words.append(f"{place}: {self._describe(rates, accuracies)}")
+            words.append(f"{place}: {self._describe(rates, accuracies, best)}")
         return (
             f"{activation}, {depth} hidden layers, means of {len(self._sweep.runs[0].seeds)} seeds. {'; '.join(words)}."
         )
 
-    def _describe(self, rates, accuracies):
-        """The best rate of a row in words, and at how many rates every seed trains."""
+    def _describe(self, rates, accuracies, best):
+        """The best rate of a row in words, and at how many rates every seed trains. best: its place in `rates`."""
         means = accuracies.mean(axis=1)
         trained = (accuracies > self.TRAINED).all(axis=1).sum()
         return (
-            f"{100 * means.max():.1f} % at its best learning rate, {rates[means.argmax()]:g}; every seed passes "
+            f"{100 * means[best]:.1f} % at its best learning rate, {rates[best]:g}; every seed passes "
             f"{100 * self.TRAINED:.0f} % at {trained} of {len(rates)} rates"
         )
 

@@ -97,7 +97,7 @@ for build in (without, with_batchnorm):
 
 # %% tags=["nbval-ignore-output"]
 rates = sweep({"learning_rate": [0.1, 0.3, 1.0, 3.0]}, without, digits, seeds=range(8), steps=200, batch_size=60)
-after_200 = {point["learning_rate"]: runs.moving.train_accuracy[:, -1].mean()
+after_200 = {point["learning_rate"]: runs.recomputed.train_accuracy[:, -1].mean()
              for point, runs in zip(rates.points, rates.runs, strict=True)}
 for rate, accuracy in after_200.items():
     print(f"learning rate {rate:3}   training accuracy after 200 steps {accuracy:6.1%}")
@@ -108,9 +108,8 @@ print("the best learning rate for the plain network:", best_rate)
 
 # %% [markdown]
 # Now train both networks for 600 steps. `Probes` looks inside every 25 steps: it shows the network always the same 128
-# training images and writes down all pre-activations. (`recomputed` in the figure: while BatchNorm trains, it only keeps
-# a running estimate of mean and variance; here we judge it with the exact ones. [05](05_training_and_inference.ipynb)
-# shows the difference.)
+# training images and writes down all pre-activations. (`recomputed` in the code: BatchNorm is judged with the exact mean
+# and variance of the training set; [05](05_training_and_inference.ipynb) says why.)
 
 # %%
 def train(build, steps):
@@ -142,8 +141,8 @@ for name, runs in arms.items():
 # The paper's figure shows three **percentiles** of one unit: 15 % of the images lie below the lowest line, half below the
 # middle one, 85 % below the highest. If the distribution stands still, all three lines are level.
 #
-# **Predict first.** Without BatchNorm, in which hidden layer will the distributions move furthest: 1 (next to the
-# image), 2, or 3 (next to the output)?
+# **Predict first.** Without BatchNorm, in which hidden layer will the distributions move most in 25 steps, on average of
+# all units: 1 (next to the image), 2, or 3 (next to the output)? The figure shows one unit; the answer comes further down.
 
 # %%
 my_prediction = None  # your guess: 1, 2 or 3
@@ -154,7 +153,7 @@ plots.percentiles_over_training(arms, unit=3, seed=0)
 # %% [markdown]
 # Follow the upper right panel from the left. At step 0 the three lines are one: all images look nearly the same to this
 # unit. Then the whole bundle is thrown to another place, and when the network at last begins to learn, it opens like
-# a fan. The grey lines say that this is not the mood of one run: it goes like this with every seed.
+# a fan. The grey lines say that the throw is not the mood of one run: the middle goes the same way with every seed.
 #
 # The same unit again, with its whole distribution instead of three lines. Each hill is one moment; time goes upwards.
 
@@ -227,11 +226,12 @@ plots.drift_over_training(arms)
 # Three acts. First a jolt: the last layers run to where the ten outputs are right *on average*, with no regard to the
 # image. Then the plain network is stuck: it does not learn, and in the first layers it drifts no more than the other. The
 # long, large shift comes just when it learns.
-# Remember this: **a network that learns must shift.** Its layers learn by changing what they tell the next one.
+# Remember this: **a layer learns by changing what it tells the next one.** Standing still cannot be the goal.
 #
 # Now one number for each seed: the mean over all probes, layers and units. Over the seeds you get a mean with its **95 %
-# interval**, written as 0.20 ± 0.01: how far the mean may be off, judged by how much the seeds differ. **Predict:** the drift with BatchNorm, as a
-# multiple of the drift without. 1 would mean "no difference".
+# interval**, written as 0.20 ± 0.01: how far the mean may be off, judged by how much the seeds differ.
+#
+# **Predict:** the drift with BatchNorm, as a multiple of the drift without. 1 would mean "no difference".
 
 # %%
 my_prediction_ratio = None  # your guess, such as 0.8
@@ -256,20 +256,23 @@ print("with / without, seed by seed:       ", mean_interval(ratio, unit=""))
 
 own = {name: np.mean([(drift(values) / values[:, :-1].std(axis=2)).mean() for values in runs.pre_activations.values()])
        for name, runs in arms.items()}
-print(f"\nwith another ruler, each unit's own standard deviation: {own['with BatchNorm'] / own['without BatchNorm']:.2f}")
+print(f"the same in units of each unit's own standard deviation: {own['with BatchNorm'] / own['without BatchNorm']:.2f}")
 
 by_layer = [drift(values).mean() for values in arms["without BatchNorm"].pre_activations.values()]
+print("\nwithout BatchNorm, layer by layer:", *(f"{i}: {moved:.2f}  " for i, moved in enumerate(by_layer, start=1)))
 
 # %%
-print("layer that moves furthest. Your prediction:", my_prediction or "no prediction yet",
-      "· measured:", 1 + int(np.argmax(by_layer)))
-print("drift with / without. Your prediction:", my_prediction_ratio or "no prediction yet",
-      "· measured:", "less than half" if mean_interval(ratio, unit="").high < 0.5 else "the number above")
+def read_back(prediction, measured):
+    print("your prediction:", "none yet" if prediction is None else prediction, "· measured:", measured)
+
+
+read_back(my_prediction, f"layer {1 + int(np.argmax(by_layer))} moves most")
+read_back(my_prediction_ratio, "the ratio above, " + ("below" if mean_interval(ratio, unit="").high < 0.5 else "not below") + " 0.5")
 assert mean_interval(ratio, unit="").high < 0.8, "BatchNorm did not clearly reduce the drift"
 
 # %% [markdown]
-# So the first claim holds: distributions move, and with BatchNorm they move much less. (The last number above: had we
-# measured in standard deviations, the difference would look many times larger. We keep the ruler that flatters less.)
+# So the first claim holds: distributions move, and with BatchNorm they move much less. (In each unit's own standard
+# deviations the difference would look many times larger. We keep the ruler that flatters less.)
 #
 # ## Was that a discovery?
 #
@@ -278,7 +281,7 @@ assert mean_interval(ratio, unit="").high < 0.8, "BatchNorm did not clearly redu
 #
 # $$\text{drift}^2 = (\text{change of the mean})^2 + (\text{change of the standard deviation})^2 + \text{change of shape}$$
 #
-# Look for what is left on the right-hand side.
+# Look for what is left on the right-hand side. The bars show *shares*; how large the whole is, the caption says.
 
 # %% tags=["nbval-ignore-output"]
 plots.drift_parts_bars(arms)
@@ -294,15 +297,15 @@ assert moments["without BatchNorm"] > 0.8 > 0.4 > moments["with BatchNorm"]
 print("✓ without BatchNorm the drift is nearly all mean and spread; with BatchNorm most of it is shape")
 
 # %% [markdown]
-# BatchNorm removes what it was built to remove, no more. The little that is left of mean and spread are gamma and beta:
-# two numbers per unit, by which the network *chooses* mean and spread. You meet them in 02. (And some of the "change of
-# shape" is chance: we see a distribution through 128 images only. With more images the drift with BatchNorm would come out
-# smaller still.)
+# BatchNorm removes what it was built to remove. A change of shape is left, small in both networks. The little that is
+# left of mean and spread are gamma and beta: two numbers per unit, by which the network *chooses* mean and spread. You
+# meet them in 02. (Much of the "change of shape" is chance: we see a distribution through 128 images only. With all
+# training images the drift with BatchNorm comes out clearly smaller still.)
 #
 # ## What BatchNorm does not hold still
 #
-# Now remember the diamond. **Predict:** with BatchNorm, between step 0 and step 100, a unit of the last layer keeps its
-# distribution. Do the *images* keep their places in it? Is an image that was far up still far up?
+# Now remember the diamond. **Predict:** with BatchNorm, between step 0 and step 100, a unit of the last layer nearly keeps
+# its distribution. Do the *images* keep their places in it? Is an image that was far up still far up?
 
 # %%
 my_prediction = None  # your guess: "they keep their places" or "they change places"
@@ -311,8 +314,8 @@ my_prediction = None  # your guess: "they keep their places" or "they change pla
 plots.places_of_images(arms, layer=3, unit=3, seed=0, before=0, after=100)
 
 # %% [markdown]
-# **Now look again at the right half.** The black bars at both ends are nearly the same: a percentile plot would say
-# "nothing happened here". And between them everything happened. It has to: at step 0 this network knew nothing, at
+# **Now look again at the right half.** From one black bar to the other little happened: the same middle, somewhat
+# more spread. A percentile plot shows no more than that. And between them everything happened. It has to: at step 0 this network knew nothing, at
 # step 100 it knew nearly all digits. What the *next layer* receives is not a histogram but this image's value, and that
 # value was thrown about.
 #
@@ -336,8 +339,7 @@ kept = np.mean([np.corrcoef(last[seed, 0, :, unit], last[seed, 4, :, unit])[0, 1
 print(f"\nlast layer with BatchNorm, correlation of an image's values at steps 0 and 100: {kept:.2f} (mean of all units)")
 
 # %%
-print("your prediction:", my_prediction or "no prediction yet")
-print("measured:", "they change places" if kept < 0.7 else "they keep their places")
+read_back(my_prediction, "they change places" if kept < 0.7 else "they keep their places")
 assert mean_interval(travel_ratio, unit="").low > 1.5 * mean_interval(ratio, unit="").high
 print("✓ BatchNorm reduces the drift of distributions far more than the travel of single images")
 
@@ -380,7 +382,7 @@ g, g_after = (np.ravel(all_of_them[-2]) for all_of_them in (g_all, gradients(mod
 print(f"cosine between g and g′: {g @ g_after / np.linalg.norm(g) / np.linalg.norm(g_after):.3f}")
 
 # %% [markdown]
-# `helpers.shift.gradient_shift` does the same for every layer but the first, all seeds and several batches. We compare
+# The further below 1, the staler the advice. `helpers.shift.gradient_shift` does the same for every layer but the first, all seeds and several batches. We compare
 # two moments of training, and we add a third network, for a reason that you will see: the plain one with **six** hidden
 # layers.
 #
@@ -420,17 +422,16 @@ for name, values in accuracies.items():
 
 # %%
 least_shift = max(shifts, key=lambda name: shifts[name].mean())
-print("your prediction:", my_prediction or "no prediction yet")
-print("measured: the least shift of gradients has the network", least_shift)
-print("it has learned", "nothing" if accuracies[least_shift][-1] < 0.2 else "something")
+read_back(my_prediction, least_shift)
+assert accuracies[least_shift][-1] < 0.2, "the network with the least shift has learned something"
 at_50 = {name: shifts[name][0].mean() for name in arms}  # the two with three layers
-print("after 50 steps the gradients shift more", max(at_50, key=lambda name: 1 - at_50[name]))
+print("after 50 steps the gradients shift more", min(at_50, key=at_50.get))
 
 # %% [markdown]
 # The network with the "perfect" score sits at 10 % accuracy: it guesses one of ten digits. Its gradients do not change
-# because nothing in it changes. Between the two networks that learn, the measure does not name one winner: after 50
+# because almost no gradient reaches the layers below, and these stand still. Between the two networks that learn, the measure does not name one winner: after 50
 # steps, when the plain network is still asleep, the one with BatchNorm shifts *more*, and it is the one that is learning.
-# After 200 steps, look at the table: the order may turn, with wide intervals.
+# After 200 steps the order can turn: compare the two intervals in the table.
 #
 # Take two things with you. *Little shift is not the same as good training*, by either definition. And a number that looks
 # perfect deserves the question: would a dead network score the same?
@@ -441,8 +442,8 @@ print("after 50 steps the gradients shift more", max(at_50, key=lambda name: 1 -
 # this: leave BatchNorm in, and between it and the sigmoid add noise that shifts the distributions on purpose, at every
 # single step anew. If shift is the trouble, the advantage of BatchNorm must vanish.
 #
-# Here is such a layer. Each call draws a new scale and a new shift for every unit: (1 + noise) · x + noise. The noise is
-# strong: now and then the scale even comes out negative, and the unit's values are mirrored.
+# Here is such a layer, simpler than theirs, whose noise also differs from image to image. Each call draws a new scale and
+# a new shift for every unit: (1 + noise) · x + noise. The noise is strong: now and then the scale even comes out negative, and the unit's values are mirrored.
 
 # %%
 class Noise(keras.layers.Layer):
@@ -492,8 +493,7 @@ plots.drift_against_accuracy(points)
 
 # %%
 final = {name: accuracy.mean() for name, (_, accuracy) in points.items() if name != "six layers"}
-print("your prediction:", my_prediction or "no prediction yet")
-print("measured:", sorted(final, key=final.get))
+read_back(my_prediction, sorted(final, key=final.get))
 
 # %% [markdown]
 # If drift decided how well a network trains, the markers would run from the upper left to the lower right. They do not.
@@ -529,9 +529,10 @@ from helpers.statistics import paired_difference
 plain_accuracy = noise_arms["without"].recomputed.train_accuracy[:, -1]
 gains = {name: paired_difference(runs.recomputed.train_accuracy[:, -1], plain_accuracy) for name, runs in trap.items()
          if name != "plain"}
-print("your prediction:", my_prediction or "no prediction yet")
-for name, gain in gains.items():
-    print(f"{name:18}", "faster" if gain.low > 0 else "slower" if gain.high < 0 else "undecided")
+words = {name: "faster" if gain.low > 0 else "slower" if gain.high < 0 else "undecided" for name, gain in gains.items()}
+read_back(my_prediction, words["noise around 5"])
+for name, word in words.items():
+    print(f"{name:18}", word)
 
 # %% [markdown]
 # "Noise makes networks learn faster!", and the interval would agree. But the last line, *times 5 with no noise at all*,
@@ -547,7 +548,7 @@ for name, gain in gains.items():
 #
 # ## The verdict
 #
-# The rule and its bounds were not made for these runs. (How strong the noise is and when we look, after 200 steps, *was*
+# The rule and its bounds were fixed before these runs. (How strong the noise is and when we look, after 200 steps, *was*
 # chosen in trial runs; the verdict was then checked with other seeds.) The rule asks five questions: does the plain network drift, does it drift less with
 # BatchNorm, does it train better with it; and, in the counter-experiment, does noisy BatchNorm drift more than the plain
 # network, and does it train better all the same?
@@ -577,7 +578,7 @@ card
 #
 # - Inside a network that learns, distributions move: their means, their spreads, their shapes. *That* is a fact.
 # - BatchNorm holds mean and spread still, because it sets them. Shape, and the places of the images within the
-#   distribution, go on changing. They must, or nothing would be learned.
+#   distribution, go on changing. Something must, or nothing would be learned.
 # - A network that learns nothing has a perfect score by the gradients, and by the drift it does as well as BatchNorm.
 # - Made to shift on purpose, a BatchNorm network still learned far faster than the plain one. So the shift is not
 #   what holds the plain network back, not here. Santurkar's group reports the same for a deeper network.

@@ -31,8 +31,11 @@ def distributions(without=(ROWS, ROWS + 2, ROWS - 1), with_batchnorm=(ROWS, ROWS
     return DistributionExplorer({"without": run_with(without), "with": run_with(with_batchnorm)})
 
 
-def made_up_sweep():
-    """Two activations, two depths, "both" with 2 layers and "some" with 4; accuracies of two seeds made by hand."""
+def made_up_sweep(shift=0.0):
+    """Two activations, two depths, "both" with 2 layers and "some" with 4; accuracies of two seeds made by hand.
+
+    shift: what the training accuracy at rate 0.1 has more than the test accuracy.
+    """
     final = {"none": (0.5, 0.2), "before": (0.93, 0.95), "after": (0.97, 0.1), "both": (0.8, 0.91), "some": (0.6, 0.7)}
     points, runs = [], []
     for (place, accuracies), activation, depth in itertools.product(final.items(), ("relu", "tanh"), (2, 4)):
@@ -40,7 +43,8 @@ def made_up_sweep():
             for rate, accuracy in zip((1.0, 0.1), accuracies[::-1], strict=True):  # not in ascending order
                 accuracy = accuracy - 0.04 * (activation == "relu") - 0.02 * (depth == 4)
                 points.append({"activation": activation, "depth": depth, "normalization": place, "learning_rate": rate})
-                scores = SimpleNamespace(test_accuracy=np.array([[0.0, accuracy - 0.01], [0.0, accuracy + 0.01]]))
+                of_seeds = np.array([[0.0, accuracy - 0.01], [0.0, accuracy + 0.01]])
+                scores = SimpleNamespace(test_accuracy=of_seeds, train_accuracy=of_seeds + shift * (rate == 0.1))
                 runs.append(SimpleNamespace(recomputed=scores, seeds=(0, 1)))
     return SimpleNamespace(points=points, runs=runs)
 
@@ -290,6 +294,13 @@ def test_the_order_map_says_who_is_ahead():
     assert "In 4 of the 8 cells that train the two differ by less than 5 points, in 4 of the 4 starred" in plot.caption
     assert "Before leads by more in 4, at learning rate 1." in plot.caption
     assert "After leads" not in plot.caption
+
+
+def test_a_learning_rate_is_chosen_on_the_training_images():
+    assert cells(order_map(made_up_sweep(shift=-0.5))) == ["−4", "★ before +85"] * 4
+    explorer = PlacementExplorer(made_up_sweep(shift=-0.5))
+    explorer.controls["activation"].value, explorer.controls["depth"].value = "tanh", 2
+    assert "none: 20.0 % at its best learning rate, 1;" in explorer.plot.caption  # 50 % at 0.1
 
 
 def test_the_order_map_follows_its_margins():

@@ -140,6 +140,14 @@ def run_with(*probes):
 ARMS = {"moves": run_with(ROWS, ROWS + 1, ROWS + 3), "changes places": run_with(ROWS, ROWS[::-1], ROWS)}
 
 
+def saturating(value):
+    """Two layers, one of which gets this value from every image before the first step, and less at a later probe."""
+    values = {"a": np.full((1, 2, 3, 4), value), "b": np.zeros((1, 2, 3, 4))}
+    values["a"][:, 1] = 0
+    scores = SimpleNamespace(test_accuracy=np.array([[0.5, 0.6]]))
+    return SimpleNamespace(pre_activations=values, recomputed=scores, evaluated_at=np.array([75, 150]))
+
+
 @pytest.mark.parametrize(
     ("draw", "said"),
     [
@@ -155,6 +163,10 @@ ARMS = {"moves": run_with(ROWS, ROWS + 1, ROWS + 3), "changes places": run_with(
         (
             lambda: plots.drift_against_accuracy({"one": (np.array([0.1, 0.3]), np.array([0.5, 0.7]))}),
             ["one: drift 0.20, accuracy 60 %"],
+        ),
+        (
+            lambda: plots.saturation({"wide": saturating(4.0), "narrow": saturating(2.0)}),  # tanh(2.65) = 0.99
+            ["wide: 50 % of the values are saturated", "narrow: 0 % of", "60 % test accuracy after 150 steps"],
         ),
     ],
 )
