@@ -22,7 +22,7 @@ help:
 	@echo "make notebooks    build and execute the notebooks from source/ (NAMES=03_keras_sequential for one)"
 	@echo "make lint         check code and notebooks with ruff"
 	@echo "make site         build the site from the executed notebooks into build/site"
-	@echo "make grade-demo grade sample submissions of the exercises with nbgrader"
+	@echo "make grade-demo       grade sample submissions of the exercises with nbgrader"
 	@echo "make links        REPO=owner/name: write the repository's address into notebooks, README and site"
 	@echo "make lock         resolve the two requirements locks again"
 
