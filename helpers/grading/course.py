@@ -87,7 +87,7 @@ def solution(question, reveal=False):
             f"Try this first: {exercise.try_first}\n"
             f'Still stuck? `solution("{exercise.id}", reveal=True)` shows the answer.'
         )
-    return Text("One right answer:", exercise.answer_source())
+    return Text(exercise.before_answer, exercise.answer_source())
 
 
 def report(save=None):

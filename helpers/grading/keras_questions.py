@@ -358,7 +358,9 @@ class TrainStep(KerasQuestion):
         "Outside `fit` a model does not know that it is being trained: `model(x, training=True)`. "
         "Then gradients, `optimizer.apply_gradients`, and return the loss.",
     )
-    try_first = "Print `model.layers[1].moving_mean` after ten steps. What does it tell you?"
+    try_first = (
+        "Run `broken_train_step` once more and print `norm.moving_mean` before and after. What does it tell you?"
+    )
 
     @staticmethod
     def reference(model, optimizer, loss_fn, x, y):
@@ -510,6 +512,10 @@ def _others(model):
     return found
 
 
+def _outer_batchnorms(model):
+    return [layer for layer in model.layers if hasattr(layer, "moving_variance")]
+
+
 class Freeze(KerasQuestion):
     id = "freeze"
     title = "Freeze BatchNorm for fine-tuning"
@@ -555,7 +561,12 @@ class Freeze(KerasQuestion):
         Misconception(
             "The BatchNorm inside the nested model is not frozen: a loop over `model.layers` does not look into it. "
             "Go through the layers of nested models too.",
-            _freezing(choose=lambda model: [layer for layer in model.layers if hasattr(layer, "moving_variance")]),
+            _freezing(choose=_outer_batchnorms),
+        ),
+        Misconception(
+            "Two things are missing: the model is not compiled again, so the old training step goes on, and a loop "
+            "over `model.layers` does not look into the nested model. `trainable = False` itself is right.",
+            _freezing(choose=_outer_batchnorms, compile_again=False),
         ),
         Misconception(
             "With momentum 1 the moving averages stay, but in `fit` BatchNorm still normalises with the "
@@ -713,6 +724,7 @@ def _recalibrating(*, training=True, momentum=None, first=0, choose=_norms, with
 class Recalibrate(KerasQuestion):
     id = "recalibrate"
     title = "Recalibrate the moving statistics"
+    seconds = 30  # many passes with the layer's own momentum are slow, and right
     points = 6
     section = "Training vs inference"
     notebook, heading = "05_training_and_inference", "A new domain"
@@ -732,9 +744,7 @@ class Recalibrate(KerasQuestion):
         momenta = [layer.momentum for layer in layers]
         for k, start in enumerate(range(0, len(x), batch_size)):
             for layer in layers:
-                layer.momentum = k / (
-                    k + 1
-                )  # the plain average of the batches so far; the old statistics are forgotten
+                layer.momentum = k / (k + 1)  # the plain average of the batches so far; at k = 0 the old is forgotten
             model(x[start : start + batch_size], training=True)
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum

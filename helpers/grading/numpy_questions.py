@@ -68,6 +68,10 @@ OTHER_EPSILON = (
     "Your code uses an epsilon of its own, {value}, and not the argument. Write `epsilon` in the formula; "
     "its default is Keras' 1e-3, where PyTorch has 1e-5."
 )
+NO_BRACKETS = (
+    "Brackets are missing: Python divides before it subtracts, so your code takes `mean / std` from x. "
+    "Write `(x - mean) / np.sqrt(...)`."
+)
 IN_PLACE = (
     "Your code changes {names} in place, so the caller's array is not what it was. "
     "Make a new array: `x = x - mean` instead of `x -= mean`."
@@ -107,9 +111,16 @@ def _right_statistics(x):
     return _over(x, _batch_axes(x))
 
 
+def _no_brackets(x, epsilon=1e-3):
+    mean, variance = _right_statistics(x)
+    return x - mean / np.sqrt(variance + epsilon)
+
+
 # Wrong ways to normalise, for any rank: sentence, implementation, probes on which it is rounding noise.
 _WRONG_HATS = (
     Misconception(OVER_FEATURES, _hat(lambda x: _over(x, -1, keepdims=True))),
+    Misconception(OVER_FEATURES, _hat(lambda x: _over(x, -1))),  # the shapes only meet in a batch of one row
+    Misconception(NO_BRACKETS, _no_brackets),
     Misconception(ONE_MEAN, _hat(lambda x: (x.mean(), x.var()))),
     Misconception(SAMPLE_VARIANCE, _hat(lambda x: (x.mean(axis=_batch_axes(x)), x.var(axis=_batch_axes(x), ddof=1)))),
     Misconception(MEAN_SQUARE, _hat(lambda x: (x.mean(axis=_batch_axes(x)), (x * x).mean(axis=_batch_axes(x))))),
@@ -232,6 +243,11 @@ class BatchNormForward(CodeQuestion):
             "Your code averages over axis 0 only. With images that gives every pixel a mean of its own. "
             "Average over batch, height and width, and keep the channels.",
             _scaled(_hat(lambda x: _over(x, 0))),
+        ),
+        Misconception(
+            "Your code averages over every axis but the first, so that each example is normalised by itself. "
+            "Keep the *last* axis and average over all before it: they hold the batch and the pixels.",
+            _scaled(_hat(lambda x: _over(x, tuple(range(1, x.ndim)), keepdims=True))),
         ),
         Misconception(
             "Your code returns the normalised x without gamma and beta. The last step is missing: `gamma * "
@@ -462,7 +478,7 @@ def _layer(
             if training:
                 mean, variance = {"batch": mean_variance, "before": old, "after": new}[in_training]
             else:
-                mean, variance = new if inference == "moving" else mean_variance
+                mean, variance = {"batch": mean_variance, "before": old, "moving": new}[inference]
             y = (x - mean) / np.sqrt(variance + self.epsilon)
             return self.gamma * y + self.beta if affine else y
 
@@ -510,6 +526,11 @@ class BatchNormLayer(CodeQuestion):
             "Your layer updates its averages at inference. A prediction must not change the layer: "
             "update only `if training:`.",
             _layer(update_at_inference=True),
+        ),
+        Misconception(
+            "Your layer updates its averages at inference. A prediction must not change the layer: "
+            "update only `if training:`.",
+            _layer(update_at_inference=True, inference="before"),
         ),
         Misconception(
             "Your layer normalises with the statistics of the batch at inference. Then a prediction depends on its "
@@ -567,7 +588,12 @@ class BatchNormLayer(CodeQuestion):
         trained = {"moving_mean": np.array([1.0, -2.0, 5.0]), "moving_variance": np.array([4.0, 0.002, 9.0])}
         names, y = ("moving_mean", "moving_variance"), ("the output",)
         return [
-            Probe("a new layer: gamma 1, beta 0, mean 0, variance 1", outputs=("gamma", "beta", *names), call=_fresh),
+            Probe(
+                "a new layer: gamma 1, beta 0, mean 0, variance 1",
+                {"features": 3},
+                outputs=("gamma", "beta", *names),
+                call=_fresh,
+            ),
             Probe(
                 "training: the batch's statistics, then gamma and beta",
                 {"x": x, **parameters},
@@ -602,7 +628,7 @@ class BatchNormLayer(CodeQuestion):
 
 
 def _fresh(make, given):
-    layer = make(3)
+    layer = make(given["features"])
     return layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance
 
 
@@ -791,6 +817,15 @@ class BatchNormBackward(CodeQuestion):
             _backward(
                 lambda dy, x, x_hat, gamma, deviation, axes: (
                     gamma / deviation * (dy - dy.sum(axis=axes) - x_hat * (dy * x_hat).sum(axis=axes))
+                )
+            ),
+        ),
+        Misconception(
+            "With images your dx divides by `len(x)`, the number of examples. A channel has batch · height · width "
+            "values: divide by that many, or take `.mean(axis=axes)`.",
+            _backward(
+                lambda dy, x, x_hat, gamma, deviation, axes: (
+                    gamma / deviation * (dy - (dy.sum(axis=axes) + x_hat * (dy * x_hat).sum(axis=axes)) / len(x))
                 )
             ),
         ),

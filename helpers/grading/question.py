@@ -94,6 +94,7 @@ class Question:
     id: as given to `check`. points: what it is worth, in this one place. section: of the lesson.
     notebook, heading: where to read again.
     hints: two, the second says more. try_first: what `solution` says before it shows `answer_source()`.
+    before_answer: the line above that.
     """
 
     id = ""
@@ -104,6 +105,7 @@ class Question:
     heading = ""
     hints: tuple[str, str] = ("", "")
     try_first = ""
+    before_answer = "One right answer:"
 
     def check(self, answer):
         """The Result for an answer. Raises nothing for what a learner wrote, only the user's own interrupt."""
@@ -134,6 +136,7 @@ class ChoiceQuestion(Question):
     """A question in words. `options`: letter → Choice. The answer and the reason behind it count half each."""
 
     points = 2
+    before_answer = "Full points go to:"
     options: ClassVar[dict[str, Choice]] = {}
 
     def judge(self, answer):
@@ -195,7 +198,8 @@ class CodeQuestion(Question):
 
     def answer_source(self):
         lines = textwrap.dedent(inspect.getsource(self.reference)).splitlines()
-        return "\n".join(line for line in lines if line.strip() not in ("@staticmethod", "@property"))
+        shown = "\n".join(line for line in lines if line.strip() not in ("@staticmethod", "@property"))
+        return shown.replace("def reference(", f"def {self.id}(", 1)  # under the name that the exercise asks for
 
     # What one answer does -------------------------------------------------------------------------------------------
 
@@ -287,7 +291,9 @@ class CodeQuestion(Question):
             feedback = self.changes.format(names=" and ".join(f"`{name}`" for name in changed)) if changed else ""
             if not ran and not changed:
                 feedback = "not seen yet: first the function has to return a result."
-            cases.append(Case("the arguments stay as they were", ran and not changed, feedback, 0.5))
+            # Alone it is worth nothing: code that gets nothing right leaves its arguments whole too.
+            weight = 0.5 if any(case.passed for case in cases) else 0.0
+            cases.append(Case("the arguments stay as they were", ran and not changed, feedback, weight))
         return cases
 
     def _feedback(self, probe, seen, expected, results):
@@ -342,8 +348,10 @@ class CodeQuestion(Question):
         told_apart = False
         for probe, one, right in zip(probes, seen, expected, strict=True):
             theirs = self.outputs_of(misconception.wrong, probe)
-            if theirs is None:
-                continue  # undefined here
+            if theirs is None:  # undefined here
+                if one.outputs is not None:
+                    return False
+                continue
             if one.outputs is None:
                 return False
             if probe.name in misconception.wild:
@@ -474,6 +482,8 @@ def _clue(received, expected):
         return ""
     ratio = received[large] / expected[large]
     if large.sum() > 1 and np.allclose(ratio, ratio[0], rtol=1e-3) and abs(ratio[0]) > 1e-6:
+        if f"{ratio[0]:.3g}" == "1":
+            return ""  # true to three digits, and no help
         return (
             " Every number has the wrong sign."
             if np.isclose(ratio[0], -1, rtol=1e-3)

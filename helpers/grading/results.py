@@ -31,12 +31,14 @@ class Result:
 
     @property
     def score(self):
-        """Points: each case that passed brings its share."""
+        """Points: each case that passed brings its share, in quarters of a point; all of them only where all passed."""
         total = sum(case.weight for case in self.cases)
         if not self.attempted or not total:
             return 0.0
         earned = sum(case.weight for case in self.cases if case.passed)
-        return round(self.max_score * earned / total, 2)
+        if self.passed:
+            return float(self.max_score)
+        return max(0.0, min(round(4 * self.max_score * earned / total) / 4, self.max_score - 0.25))
 
     @property
     def passed(self):

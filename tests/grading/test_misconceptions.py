@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,6 +96,81 @@ def test_an_unbiased_variance_is_judged_where_it_matters(name):
     ))  # fmt: skip
     assert result.passed
     assert "PyTorch" in result.notes[0]
+
+
+# Answers that a learner wrote, and what they were told ------------------------------------------------------------
+
+
+def feedback(question, answer):
+    return "\n".join(case.feedback for case in check(question, answer).cases)
+
+
+def test_brackets_that_are_missing_are_named():
+    said = feedback("normalize", lambda x, epsilon=1e-3: x - x.mean(0) / np.sqrt(x.var(0) + epsilon))
+    assert said.startswith("Brackets are missing")
+    assert "LayerNorm" not in said
+
+
+def test_the_wrong_axis_is_named_where_the_shapes_do_not_meet():
+    said = feedback("normalize", lambda x, epsilon=1e-3: (x - x.mean(1)) / np.sqrt(x.var(1) + epsilon))
+    assert "LayerNorm" in said
+    assert "could not be broadcast" in said
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_layer_that_moves_at_inference_is_told_so_whichever_averages_it_uses(when):
+    class Moving(QUESTIONS["BatchNorm"].reference):
+        def __call__(self, x, training=False):
+            if training:
+                return super().__call__(x, training=True)
+            if when == "after":
+                super().__call__(x, training=True)
+                return super().__call__(x)
+            y = super().__call__(x)
+            super().__call__(x, training=True)
+            return y
+
+    assert "updates its averages at inference" in feedback("BatchNorm", Moving)
+
+
+def test_a_new_layer_with_numbers_for_arrays_is_told_the_shape():
+    class Numbers(QUESTIONS["BatchNorm"].reference):
+        def __init__(self, features, **options):
+            super().__init__(features, **options)
+            self.gamma = 1.0
+
+    assert "With `features = 3`, gamma should have shape `(3,)`" in feedback("BatchNorm", Numbers)
+
+
+def test_a_factor_is_named_only_where_it_says_something():
+    outside = feedback("normalize", lambda x, epsilon=1e-3: (x - x.mean(0)) / (x.std(0) + epsilon))
+    assert "is 1 times" not in outside
+    assert "times what it should be" in feedback(
+        "fold_batchnorm", lambda *layer, **options: [2 * one for one in QUESTIONS["fold_batchnorm"].reference(*layer)]
+    )
+
+
+def test_a_mistake_is_not_named_where_it_would_have_stopped_and_the_answer_did_not():
+    said = feedback("normalize", lambda x, epsilon=1e-3: (x - x.mean()) / np.sqrt(x.var() + 3 * epsilon))
+    assert "LayerNorm" not in said
+
+
+def test_many_passes_over_the_data_are_a_right_way_to_recalibrate():
+    def recalibrate(model, x, batch_size):
+        for _ in range(120):
+            for start in range(0, len(x), batch_size):
+                model(x[start : start + batch_size], training=True)
+        return model
+
+    result = check("recalibrate", recalibrate)
+    assert result.passed, str(result)
+
+
+def test_what_to_try_first_names_what_the_notebook_has():
+    source = (Path(__file__).parents[2] / "source" / "07_exercises.py").read_text(encoding="utf-8")
+    for name in ("broken_train_step", "norm.moving_mean"):
+        assert f"`{name}`" in QUESTIONS["train_step"].try_first
+        assert name in source
 
 
 # What `solution` shows and what the course computes elsewhere must be one and the same -----------------------------

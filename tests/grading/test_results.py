@@ -28,6 +28,10 @@ def layernorm(x, epsilon=1e-3):
     return ((x.T - x.mean(1)) / np.sqrt(x.var(1) + epsilon)).T
 
 
+def own_epsilon(x, epsilon=1e-3):
+    return right(x)
+
+
 class Balanced(html.parser.HTMLParser):
     """Counts open tags, collects the text and insists that all tags are ours."""
 
@@ -68,7 +72,9 @@ class Balanced(html.parser.HTMLParser):
         self.text += data
 
 
-@pytest.mark.parametrize(("answer", "points"), [(right, "4"), (layernorm, "0.31"), (None, "0"), (..., "0")])
+@pytest.mark.parametrize(
+    ("answer", "points"), [(right, "4"), (own_epsilon, "3.5"), (layernorm, "0"), (None, "0"), (..., "0")]
+)
 def test_the_plain_text_of_a_result_is_its_score(answer, points):
     result = check("normalize", answer)
     bundle = result._repr_mimebundle_()
@@ -112,6 +118,24 @@ def test_partial_credit_is_the_share_of_the_weights(letter):
     assert result.passed == (letter == "a")
 
 
+@pytest.mark.parametrize(
+    ("passed", "of", "points", "score"),
+    [(0, 13, 4, 0), (1, 13, 4, 0.25), (5, 13, 4, 1.5), (99, 100, 4, 3.75), (100, 100, 4, 4), (1, 1, 2.3, 2.3)],
+)
+def test_points_come_in_quarters_and_in_full_only_to_what_is_right(passed, of, points, score):
+    cases = [Case(str(number), number < passed, "") for number in range(of)]
+    assert Result("x", "X", points, tuple(cases)).score == score
+
+
+@pytest.mark.parametrize("question", ["normalize", "batchnorm_forward", "update_moving", "fold_batchnorm"])
+def test_whole_arguments_alone_are_worth_nothing(question):
+    outputs = {"update_moving": 2, "fold_batchnorm": 2}.get(question, 1)
+    results = (np.full(3, 77.0),) * outputs
+    result = check(question, lambda *given, **options: results if outputs > 1 else results[0])
+    assert [case.name for case in result.cases if case.passed] == ["the arguments stay as they were"]
+    assert result.score == 0
+
+
 def test_everything_a_learner_wrote_is_escaped():
     case = Case("name", False, "`<script>` & <b> `</code>`")
     result = Result("x", "<i>X</i>", 1, (case,), ("`<img>`",))
@@ -142,8 +166,13 @@ def test_a_solution_says_first_what_to_try(question):
 def test_the_solution_that_is_shown_is_right(question):
     names = {"np": np}
     exec(QUESTIONS[question].answer_source(), names)
-    answer = names.get("reference") or names[question]
-    assert check(question, answer).passed
+    assert check(question, names[question]).passed  # under the name that the exercise asks for
+
+
+def test_a_solution_names_every_letter_that_is_credited():
+    assert repr(solution("ex1", reveal=True)).count('# "') == 2
+    assert "One right answer" not in repr(solution("ex1", reveal=True))
+    assert repr(solution("normalize", reveal=True)).startswith("One right answer:\n\ndef normalize(x, epsilon=1e-3):")
 
 
 def test_an_unknown_question_is_named_with_its_neighbour():
@@ -153,22 +182,22 @@ def test_an_unknown_question_is_named_with_its_neighbour():
 
 
 def test_the_report_adds_up_and_says_what_to_read_again(tmp_path):
-    check("normalize", layernorm)
+    check("normalize", own_epsilon)
     check("ex1", "b")
     check("quiz1", None)
     found = report(save=tmp_path / "mine.txt")
-    assert found.score == pytest.approx(2.31)
+    assert found.score == pytest.approx(5.5)
     assert found.max_score == sum(question.points for question in QUESTIONS.values())
     assert [line.question for line in found.lines if line.state == "not yet"] == ["normalize"]
     text = (tmp_path / "mine.txt").read_text(encoding="utf-8")
-    assert "Total: 2.31 of 67 points" in text
+    assert "Total: 5.5 of 67 points" in text
     assert "02_batchnorm_from_scratch, “Step 2: divide by the standard deviation”" in text
     page = Balanced(found._repr_mimebundle_()["text/html"])
     assert (
         'href="02_batchnorm_from_scratch.ipynb#Step-2:-divide-by-the-standard-deviation"'
         in found._repr_mimebundle_()["text/html"]
     )
-    assert "2.31 of 67 points" in page.text
+    assert "5.5 of 67 points" in page.text
     check("normalize", right)
     assert report().score == 6
 
