@@ -54,7 +54,10 @@ def test_arms_differ_in_more_than_colour():
     assert len({line.get_marker() for line in lines}) == 4
 
 
-@pytest.mark.parametrize(("finals", "said"), [((0.95, 0.95, 0.2), "at 0.1 to 1."), ((0.2, 0.95, 0.2), "at 0.1."), ((0.3, 0.2, 0.2), "at none of the rates.")])
+@pytest.mark.parametrize(
+    ("finals", "said"),
+    [((0.95, 0.95, 0.2), "at 0.1 to 1."), ((0.2, 0.95, 0.2), "at 0.1."), ((0.3, 0.2, 0.2), "at none of the rates.")],
+)
 def test_sweep_says_where_every_seed_trains(finals, said):
     rates = [1, 0.1, 10]  # in no order
     result = Sweep([{"learning_rate": rate} for rate in rates], [made_up_runs(final) for final in finals])
