@@ -126,6 +126,7 @@ def test_notebook_02_runs_and_its_slider_follows_the_keyboard(page, lab, course,
     box = page.locator(".jp-OutputArea-output .widget-vbox").first
     box.scroll_into_view_if_needed()
     words, picture = box.locator("p[aria-live]"), box.locator("img")
+    words.scroll_into_view_if_needed()
     photograph(page, "2-explorer")
     before = words.inner_text(), picture.get_attribute("src")
     assert "with mean" in before[0]
@@ -136,6 +137,7 @@ def test_notebook_02_runs_and_its_slider_follows_the_keyboard(page, lab, course,
         page.keyboard.press("ArrowRight")
     slider.locator(".widget-readout").get_by_text("8.00").wait_for()
     page.wait_for_timeout(1500)
+    words.scroll_into_view_if_needed()
     photograph(page, "3-explorer-after-the-arrow-key")
     assert picture.get_attribute("src") != before[1]
     assert picture.get_attribute("alt") == words.inner_text() != before[0]
