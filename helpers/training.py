@@ -12,6 +12,8 @@ import functools
 import inspect
 import json
 import os
+import signal
+import threading
 import time
 from dataclasses import dataclass
 
@@ -580,34 +582,42 @@ def _run(groups, settings, progress):
     evaluate_at = {*range(settings.evaluate_every, settings.steps, settings.evaluate_every), settings.steps}
     marks = sorted({*evaluate_at, *(at for at in probes.at if at <= settings.steps), *range(0, settings.steps, CHUNK)})
     with (
+        _noted_interrupt() as interrupted,
         concurrent.futures.ThreadPoolExecutor(len(groups)) as pool,
         tqdm(total=settings.steps, unit="step", leave=False, disable=not progress) as bar,
     ):
-        try:
-            for mark in marks:
-                if mark > 0:
-                    _in_all(pool, groups, "train", mark)
-                    bar.update(mark - bar.n)
-                if mark in probes.at:
-                    _in_all(pool, groups, "probe", probes.rows)
-                if mark in evaluate_at:
-                    _in_all(pool, groups, "evaluate")
-        except KeyboardInterrupt:
-            if groups[0].trained not in groups[0].evaluated_at:
+        for mark in marks:
+            if mark > 0:
+                _in_all(pool, groups, "train", mark)
+                bar.update(mark - bar.n)
+            if mark in probes.at:
+                _in_all(pool, groups, "probe", probes.rows)
+            stop = interrupted.is_set() and mark > 0
+            if mark in evaluate_at or stop:
                 _in_all(pool, groups, "evaluate")
-            return True
-    return False
+            if stop:
+                break
+        return groups[0].trained < settings.steps
 
 
 def _in_all(pool, groups, method, *arguments):
-    """Call a method of all groups at the same time. Interrupted, it lets all of them finish, so that they agree."""
-    jobs = [pool.submit(getattr(group, method), *arguments) for group in groups]
+    """Call a method of all groups at the same time."""
+    for job in [pool.submit(getattr(group, method), *arguments) for group in groups]:
+        job.result()
+
+
+@contextlib.contextmanager
+def _noted_interrupt():
+    """Inside, a keyboard interrupt sets the event that is yielded and stops nothing in the middle of its work."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted  # signals reach the main thread alone
+        return
+    previous = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
     try:
-        for job in jobs:
-            job.result()
-    except KeyboardInterrupt:
-        concurrent.futures.wait(jobs)
-        raise
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _collect(settings, groups, model, seconds, interrupted):
@@ -618,8 +628,7 @@ def _collect(settings, groups, model, seconds, interrupted):
 
     scores = all_seeds(lambda group: np.stack(group.scores, axis=1))  # (seeds, evaluations, 2, 4)
     moving, recomputed = (Scores(*np.moveaxis(scores[:, :, kind], -1, 0)) for kind in (0, 1))
-    # Interrupted before the first step there are no norms at all.
-    norms = all_seeds(lambda group: np.concatenate(group.norms or [np.empty((group.count, 0, 0))], axis=1))
+    norms = all_seeds(lambda group: np.concatenate(group.norms, axis=1))
     layers = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Activation)]
     return Runs(
         settings=settings,

@@ -390,11 +390,19 @@ def test_what_cannot_work_says_so_before_training(build, changes, message, monke
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
-def test_interrupted_it_returns_what_it_measured():
-    timer = threading.Timer(3.0, lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT))
-    timer.start()
+@pytest.mark.parametrize("again", range(3))  # it must not matter where the signal falls
+def test_interrupted_it_returns_what_it_measured(again, monkeypatch):
+    def interrupt_soon(group):
+        trace(group)
+        threading.Timer(0.3 + 0.1 * again, interrupt).start()
+
+    def interrupt():
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    trace = training._Group.trace
+    monkeypatch.setattr(training._Group, "trace", interrupt_soon)
+    handler = signal.getsignal(signal.SIGINT)
     runs = train_many(SMALL, DIGITS, seeds=2, steps=60_000, batch_size=8, evaluate_every=50, progress=False)
-    timer.cancel()
     assert runs.interrupted
     steps = runs.train_loss.shape[1]
     assert 0 < steps < 60_000
@@ -402,6 +410,7 @@ def test_interrupted_it_returns_what_it_measured():
     assert runs.moving.test_accuracy.shape == (2, len(runs.evaluated_at))
     assert str(runs).endswith(", interrupted")
     assert runs.model(1).count_params() > 0
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_many_architectures_write_nothing_to_stderr(capfd):
