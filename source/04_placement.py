@@ -311,7 +311,7 @@ print(f"At learning rate {most_after[2]:g} 'after' leads, but its lead melts awa
 # would be about 0.14). With tanh and 4 layers, look at what reaches the activation **before the first step**. Beyond the dotted lines tanh is flat, above 0.99:
 # a unit there is *saturated*, and passes almost no gradient back. Each order again gets its own best learning rate.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 from helpers.training import Probes
 
 large = keras.initializers.RandomNormal(stddev=1.0)
@@ -325,8 +325,6 @@ large_sweep = sweep(
     probes=Probes(at=(0,)),
 )
 large_weights = {order: best_runs(large_sweep, normalization=order) for order in ("before", "after")}
-
-# %% tags=["nbval-ignore-output"]
 plots.saturation(large_weights)
 
 # %% [markdown]
