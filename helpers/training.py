@@ -386,29 +386,28 @@ def _evaluate_function(model):
         return tf.reduce_mean(tf.cast(right, tf.float32)), loss_function(y, outputs)
 
     @_compiled
-    def infer(trainable, tracked, x_train, y_train, x_test, y_test):
-        x = tf.concat([x_train, x_test], axis=0)
-
+    def infer(trainable, tracked, x, y):
         def one(state):
-            outputs, _ = model.stateless_call(*state, x, training=False)
-            on_train, on_test = tf.split(outputs, [len(y_train), len(y_test)])
-            return *scores(y_train, on_train), *scores(y_test, on_test)
+            return scores(y, model.stateless_call(*state, x, training=False)[0])
 
-        return _for_every_seed(one, (trainable, tracked))
+        return _one_seed_after_the_other(one, (trainable, tracked), (tf.float32, tf.float32))
 
     @_compiled
-    def recompute(trainable, tracked, x_train):
+    def recompute(trainable, tracked, x, y):
         def one(state):
             with _batch_statistics(model):
-                return model.stateless_call(*state, x_train, training=False)[1]
+                outputs, recomputed = model.stateless_call(*state, x, training=False)
+            return scores(y, outputs), recomputed
 
-        return _for_every_seed(one, (trainable, tracked))
+        types = (tf.float32, tf.float32), [variable.dtype for variable in tracked]
+        return _one_seed_after_the_other(one, (trainable, tracked), types)
 
-    def evaluate(trainable, tracked, *data):
-        moving = infer(trainable, tracked, *data)
+    def evaluate(trainable, tracked, x_train, y_train, x_test, y_test):
+        moving = *infer(trainable, tracked, x_train, y_train), *infer(trainable, tracked, x_test, y_test)
         if not normalised:
             return moving, moving
-        return moving, infer(trainable, recompute(trainable, tracked, data[0]), *data)
+        on_train, recomputed = recompute(trainable, tracked, x_train, y_train)
+        return moving, (*on_train, *infer(trainable, recomputed, x_test, y_test))
 
     return evaluate
 
@@ -444,6 +443,11 @@ def _compiled(function):
 def _for_every_seed(function, stacked):
     # Random numbers fall back to a loop over the seeds inside the graph; the warning about it is for its authors.
     return tf.vectorized_map(function, stacked, warn=False)
+
+
+def _one_seed_after_the_other(function, stacked, types):
+    # With all examples in one batch there is enough to do for one seed; the tensors of all would not fit the cache.
+    return tf.map_fn(function, stacked, fn_output_signature=types)
 
 
 def _stateless(optimizer, model):
