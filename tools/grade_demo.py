@@ -27,13 +27,14 @@ PARTIAL = {
     "normalize": (
         "def normalize(x, epsilon=1e-3):\n    x = np.asarray(x)\n"
         "    return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0, ddof=1) + epsilon)",
-        round(4 * 1 / 6.5, 2),  # ddof=1: a constant column gives 0 and the arguments stay as they were, 1 part of 6.5
+        round(4 * 4 * 1 / 6.5)
+        / 4,  # in quarters of a point. ddof=1: a constant column gives 0 and the arguments stay as they were, 1 part of 6.5
     ),
     "warm_up_steps": ("def warm_up_steps(momentum, fraction):\n    return 1 / 0", 0),
     "fold_batchnorm": (
         "def fold_batchnorm(kernel, bias, gamma, beta, moving_mean, moving_variance, epsilon=1e-3):\n"
         "    scale = gamma / np.sqrt(moving_variance + epsilon)\n    return kernel * scale, bias",
-        round(5 * 2.5 / 7.5, 2),  # the kernel and the untouched arguments, 2.5 parts of 7.5
+        round(4 * 5 * 2.5 / 7.5) / 4,  # the kernel and the untouched arguments, 2.5 parts of 7.5
     ),
     "update_moving": (
         "def update_moving(moving_mean, moving_variance, x, momentum=0.99):\n    x = np.asarray(x)\n"
