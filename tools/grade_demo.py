@@ -27,8 +27,8 @@ PARTIAL = {
     "normalize": (
         "def normalize(x, epsilon=1e-3):\n    x = np.asarray(x)\n"
         "    return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0, ddof=1) + epsilon)",
-        round(4 * 4 * 1 / 6.5)
-        / 4,  # in quarters of a point. ddof=1: a constant column gives 0 and the arguments stay as they were, 1 part of 6.5
+        # In quarters of a point. ddof=1: a constant column gives 0 and the arguments stay, 1 part of 6.5.
+        round(4 * 4 * 1 / 6.5) / 4,
     ),
     "warm_up_steps": ("def warm_up_steps(momentum, fraction):\n    return 1 / 0", 0),
     "fold_batchnorm": (
