@@ -121,16 +121,15 @@ def _gradient_pairs(model):
 def _at_one_stage(measure, runs, batches):
     import tensorflow as tf
 
-    settings, dataset = runs.settings, runs.settings.dataset
-    rows = np.concatenate(
-        [
-            np.random.default_rng([seed, 2]).choice(len(dataset.x_train), (batches, settings.batch_size))
-            for seed in runs.seeds
-        ]
-    )
+    settings = runs.settings
+    x, y = [], []
+    for seed, dataset in zip(runs.seeds, settings.datasets, strict=True):
+        rows = np.random.default_rng([seed, 2]).choice(len(dataset.x_train), (batches, settings.batch_size))
+        x.append(dataset.x_train[rows])
+        y.append(dataset.y_train[rows])
     variables = [tf.repeat(values, batches, axis=0) for values in runs._variables]
-    rate = tf.fill((len(rows),), float(settings.optimizer.learning_rate))
-    pairs = np.array(measure(variables, dataset.x_train[rows], dataset.y_train[rows], rate))
+    rate = tf.fill((len(runs.seeds) * batches,), float(settings.optimizer.learning_rate))
+    pairs = np.array(measure(variables, np.concatenate(x), np.concatenate(y), rate))
     return pairs.reshape(*pairs.shape[:2], len(runs.seeds), batches).mean(axis=-1)
 
 

@@ -67,6 +67,11 @@ class Settings:
     probes: Probes | None
     order: object
 
+    @property
+    def datasets(self):
+        """The data set of each seed, a list."""
+        return self.dataset if isinstance(self.dataset, list) else [self.dataset] * len(self.seeds)
+
     def __repr__(self):
         config = self.optimizer.get_config()
         defaults = type(self.optimizer)().get_config()
@@ -122,7 +127,7 @@ class Runs:
         """
         if seed not in self.seeds:
             raise ValueError(f"No run has the seed {seed!r}; there are {self.seeds}.")
-        model = _built(self.settings.build, self.settings.dataset)
+        model = _built(self.settings.build, self.settings.datasets[0])
         row = self.seeds.index(seed)
         for variable, values in zip(_variables_of(model), self._variables, strict=True):
             variable.assign(values[row])
@@ -169,7 +174,7 @@ def train_many(
 
     build: a function without arguments that returns a Keras model: (batch, features) -> (batch, outputs), with a
         linear output (logits), a softmax or a sigmoid. One output means two classes, 0 and 1.
-    dataset: what `helpers.data.load` returns.
+    dataset: what `helpers.data.load` returns, or a list of such data sets of the same sizes, one for each seed.
     seeds: how many (0, 1, 2, ...) or which. A seed decides the initial weights, the order of the batches and the
         dropout masks, and it decides them alike for every architecture: kernel k of the same shape and initialiser
         starts with the same values, so that the runs of two architectures are pairs.
@@ -187,12 +192,13 @@ def train_many(
     set, or the model holds something that cannot be repeated for several seeds.
     """
     seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(seed) for seed in seeds)
-    _check_counts(dataset, seeds=len(seeds), steps=steps, batch_size=batch_size, evaluate_every=evaluate_every)
     optimizer = keras.optimizers.get(optimizer)
     settings = Settings(build, dataset, seeds, steps, batch_size, optimizer, evaluate_every, probes, order)
+    _check_counts(seeds=len(seeds), steps=steps, batch_size=batch_size, evaluate_every=evaluate_every)
+    _check_datasets(settings)
     started = time.perf_counter()
-    model = _built(build, dataset)
-    _check_labels(model, dataset)
+    model = _built(build, settings.datasets[0])
+    _check_labels(model, settings.datasets)
     graph = _graph(model, optimizer, bool(probes and probes.gradient_norms))
     # As many threads as cores, each with the same number of seeds, so that one trace of the graph serves them all.
     size = -(-len(seeds) // min(_cores(), len(seeds)))
@@ -305,11 +311,15 @@ def _variables_of(model):
 
 @dataclass(frozen=True)
 class _Graph:
-    """The traced functions of one architecture. They hold no state: it comes in and goes out as stacked tensors."""
+    """The traced functions of one architecture. They hold no state: it comes in and goes out as tensors.
+
+    `train` takes the variables of several seeds, stacked. With all examples in one batch there is enough to do for one
+    seed, and the tensors of all would not fit the cache, so the others take those of one.
+    """
 
     train: object  # (trainable, tracked, optimizer, x, y, rows, steps) -> the three states, losses, norms
-    evaluate: object  # (trainable, tracked, x_train, y_train, x_test, y_test) -> two times four scores
-    probe: object  # (trainable, tracked, x) -> the inputs of all Activation layers
+    evaluate: object  # of one seed: (trainable, tracked, x_train, y_train, x_test, y_test) -> two times four scores
+    probe: object  # of one seed: (trainable, tracked, x) -> the inputs of all Activation layers
 
 
 def _graph(model, optimizer, gradient_norms):
@@ -366,9 +376,11 @@ def _train_function(model, optimizer, gradient_norms):
         losses = tf.TensorArray(tf.float32, size=steps)
         norms = [tf.TensorArray(tf.float32, size=steps) for _ in kernels]
         for step in tf.range(steps):
-            batch = tf.gather(x, rows[step]), tf.gather(y, rows[step])
-            (trainable, tracked, optimizer_state), loss, new_norms = _for_every_seed(
-                one_step, (trainable, tracked, optimizer_state, *batch)
+            # Data of its own for every seed have one axis more.
+            batch = [tf.gather(part, rows[step], batch_dims=y.shape.rank - 1) for part in (x, y)]
+            # Random numbers fall back to a loop over the seeds inside the graph; the warning is for its authors.
+            (trainable, tracked, optimizer_state), loss, new_norms = tf.vectorized_map(
+                one_step, (trainable, tracked, optimizer_state, *batch), warn=False
             )
             losses = losses.write(step, loss)
             norms = [array.write(step, norm) for array, norm in zip(norms, new_norms, strict=True)]
@@ -385,22 +397,23 @@ def _evaluate_function(model):
         right = tf.equal(_predicted_class(model, outputs), y)
         return tf.reduce_mean(tf.cast(right, tf.float32)), loss_function(y, outputs)
 
-    @_compiled
+    # One trace for the training and the test examples: their number is left open.
+    signature = [
+        [tf.TensorSpec(variable.shape, variable.dtype) for variable in model.trainable_variables],
+        [tf.TensorSpec(variable.shape, variable.dtype) for variable in model.non_trainable_variables],
+        tf.TensorSpec((None, *model.input_shape[1:]), tf.float32),
+        tf.TensorSpec((None,), tf.int32),
+    ]
+
+    @tf.function(input_signature=signature)
     def infer(trainable, tracked, x, y):
-        def one(state):
-            return scores(y, model.stateless_call(*state, x, training=False)[0])
+        return scores(y, model.stateless_call(trainable, tracked, x, training=False)[0])
 
-        return _one_seed_after_the_other(one, (trainable, tracked), (tf.float32, tf.float32))
-
-    @_compiled
+    @tf.function(input_signature=signature)
     def recompute(trainable, tracked, x, y):
-        def one(state):
-            with _batch_statistics(model):
-                outputs, recomputed = model.stateless_call(*state, x, training=False)
-            return scores(y, outputs), recomputed
-
-        types = (tf.float32, tf.float32), [variable.dtype for variable in tracked]
-        return _one_seed_after_the_other(one, (trainable, tracked), types)
+        with _batch_statistics(model):
+            outputs, recomputed = model.stateless_call(trainable, tracked, x, training=False)
+        return scores(y, outputs), recomputed
 
     def evaluate(trainable, tracked, x_train, y_train, x_test, y_test):
         moving = *infer(trainable, tracked, x_train, y_train), *infer(trainable, tracked, x_test, y_test)
@@ -417,12 +430,8 @@ def _probe_function(model):
     def probe(trainable, tracked, x):
         activations = [layer for layer in model.layers if isinstance(layer, keras.layers.Activation)]
         inside = keras.Model(model.inputs, [*(layer.input for layer in activations), *model.outputs])
-
-        def one(state):
-            with _batch_statistics(model):
-                return inside.stateless_call(*state, x, training=False)[0][:-1]
-
-        return _for_every_seed(one, (trainable, tracked))
+        with _batch_statistics(model):
+            return inside.stateless_call(trainable, tracked, x, training=False)[0][:-1]
 
     return probe
 
@@ -438,16 +447,6 @@ def _compiled(function):
 
     call.trace = compiled.get_concrete_function
     return call
-
-
-def _for_every_seed(function, stacked):
-    # Random numbers fall back to a loop over the seeds inside the graph; the warning about it is for its authors.
-    return tf.vectorized_map(function, stacked, warn=False)
-
-
-def _one_seed_after_the_other(function, stacked, types):
-    # With all examples in one batch there is enough to do for one seed; the tensors of all would not fit the cache.
-    return tf.map_fn(function, stacked, fn_output_signature=types)
 
 
 def _stateless(optimizer, model):
@@ -507,17 +506,15 @@ class _Group:
     def __init__(self, graph, settings, model, seeds, size):
         self.graph, self.count = graph, len(seeds)
         seeds = [*seeds, *[seeds[-1]] * (size - len(seeds))]  # filled up; the copies are cut off in the end
-        dataset = settings.dataset
-        rows, labels = (dataset.x_train, dataset.x_test), (dataset.y_train, dataset.y_test)
-        self.data = [
-            tf.constant(part, kind)
-            for x, y in zip(rows, labels, strict=True)
-            for part, kind in ((x, "float32"), (y, "int32"))
-        ]
+        own = dict(zip(settings.seeds, settings.datasets, strict=True))
+        tensors = {id(own[seed]): _tensors(own[seed]) for seed in seeds}
+        self.data = [tensors[id(own[seed])] for seed in seeds]
+        # (x, y) of the training examples: once if all seeds share them, else stacked.
+        self.examples = self.data[0][:2] if len(tensors) == 1 else _stacked(self.data)[:2]
         trainable, tracked = zip(*(initial_variables(model, seed) for seed in seeds), strict=True)
         optimizer = [[np.asarray(variable) for variable in _stateless(settings.optimizer, model).variables]] * size
         self.state = tuple(map(_stacked, (trainable, tracked, optimizer)))
-        rows = np.stack([_rows(settings, seed) for seed in seeds], axis=1)  # (steps, seeds, batch_size)
+        rows = np.stack([_rows(settings, seed, own[seed].y_train) for seed in seeds], axis=1)  # (steps, seeds, batch)
         self.rows = np.concatenate([rows, np.zeros_like(rows[:1]).repeat(CHUNK, axis=0)])
         self.trained, self.evaluated_at = 0, []
         self.losses = [np.empty((self.count, 0), np.float32)]  # of each chunk: (seeds, steps)
@@ -529,7 +526,11 @@ class _Group:
         """Trace the training graph before anything is trained; a ValueError says what cannot be stacked."""
         needs = "Every layer must work on tensors alone and keep its state in Keras variables (`add_weight`)."
         try:
-            traced = self.graph.train.trace(*self._training_arguments(stop=1))
+            *states, x, y, rows, steps = self._training_arguments(stop=1)
+            # The number of examples stays open, so that one trace serves data of all sizes.
+            x = tf.TensorSpec((*x.shape[:-2], None, x.shape[-1]), x.dtype)
+            y = tf.TensorSpec((*y.shape[:-1], None), y.dtype)
+            traced = self.graph.train.trace(*states, x, y, rows, steps)
         except Exception as error:
             raise ValueError(
                 f"This model or optimizer cannot be trained for several seeds at once. {needs} "
@@ -549,29 +550,40 @@ class _Group:
         self.trained = stop
 
     def evaluate(self):
-        scores = np.array(self.graph.evaluate(*self.state[:2], *self.data))
-        self.scores.append(np.moveaxis(scores, -1, 0)[: self.count])
+        self.scores.append(np.array([self.graph.evaluate(*own, *data) for own, data in self.each_seed()]))
         self.evaluated_at.append(self.trained)
 
     def probe(self, rows):
-        probed = self.graph.probe(*self.state[:2], self.data[0][:rows])
-        self.probed.append([values[: self.count].numpy() for values in probed])
+        probed = [self.graph.probe(*own, data[0][:rows]) for own, data in self.each_seed()]
+        self.probed.append([np.stack(layer) for layer in zip(*probed, strict=True)])
+
+    def each_seed(self):
+        """For one seed after the other: its trainable and its tracked variables, and its data."""
+        unstacked = [[tf.unstack(variable) for variable in part] for part in self.state[:2]]
+        for row in range(self.count):
+            yield [[variable[row] for variable in part] for part in unstacked], self.data[row]
 
     def _training_arguments(self, stop):
         rows = tf.constant(self.rows[self.trained : self.trained + CHUNK])
-        return (*self.state, *self.data[:2], rows, tf.constant(stop - self.trained))
+        return (*self.state, *self.examples, rows, tf.constant(stop - self.trained))
 
 
-def _rows(settings, seed):
+def _rows(settings, seed, labels):
     """The row numbers of every batch of this seed's run, checked: the graph would take row 0 for a missing one."""
-    rows = np.asarray(settings.order(settings.dataset.y_train, settings.steps, settings.batch_size, seed))
-    expected, examples = (settings.steps, settings.batch_size), len(settings.dataset.y_train)
+    rows = np.asarray(settings.order(labels, settings.steps, settings.batch_size, seed))
+    expected, examples = (settings.steps, settings.batch_size), len(labels)
     if rows.shape != expected or rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= examples:
         raise ValueError(
             f"order must return whole numbers from 0 to {examples - 1} of shape (steps, batch_size) = {expected}, "
             f"received {rows.dtype} of shape {rows.shape}."
         )
     return rows.astype(np.int32)
+
+
+def _tensors(dataset):
+    """x_train, y_train, x_test, y_test."""
+    examples = (dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test)
+    return [tf.constant(part, kind) for part, kind in zip(examples, (tf.float32, tf.int32) * 2, strict=True)]
 
 
 def _stacked(lists):
@@ -705,19 +717,29 @@ def _kernels(model):
     }
 
 
-def _check_counts(dataset, **counts):
+def _check_counts(**counts):
     for name, count in counts.items():
         if not isinstance(count, (int, np.integer)) or count < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, received {count!r}.")
-    if counts["batch_size"] > len(dataset.x_train):
+
+
+def _check_datasets(settings):
+    datasets, seeds = settings.datasets, settings.seeds
+    shapes = {(data.x_train.shape, data.x_test.shape) for data in datasets}
+    if len(datasets) != len(seeds) or len(shapes) != 1:
         raise ValueError(
-            f"batch_size must be at most {len(dataset.x_train)}, the number of training examples, "
-            f"received {counts['batch_size']}."
+            f"dataset must be one data set, or a list with one of the same sizes for each of the {len(seeds)} seeds; "
+            f"received {len(datasets)} with (x_train.shape, x_test.shape) of {sorted(shapes)}."
+        )
+    examples = len(datasets[0].x_train)
+    if settings.batch_size > examples:
+        raise ValueError(
+            f"batch_size must be at most {examples}, the number of training examples, received {settings.batch_size}."
         )
 
 
-def _check_labels(model, dataset):
-    labels = np.unique(np.concatenate([dataset.y_train, dataset.y_test]))
+def _check_labels(model, datasets):
+    labels = np.unique(np.concatenate([part for data in datasets for part in (data.y_train, data.y_test)]))
     outputs = model.output_shape[-1]
     if labels.dtype.kind not in "iu" or labels[0] < 0 or labels[-1] >= max(outputs, 2):
         raise ValueError(
