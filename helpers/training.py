@@ -10,12 +10,15 @@ import contextlib
 import dataclasses
 import functools
 import inspect
+import itertools
 import json
+import math
 import os
 import signal
 import threading
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -97,7 +100,8 @@ class Runs:
     pre_activations: {layer name: (seeds, probes, rows, units)}, the inputs of each Activation layer for the probe
         batch, normalised by the probe batch's own statistics, Dropout off.
     gradient_norms: {layer name: (seeds, steps)}, of each Dense kernel's gradient, if asked for.
-    seconds: wall time. interrupted: whether training was stopped before `settings.steps`.
+    seconds: wall time; of a point of a sweep its share.
+    interrupted: whether training was stopped before `settings.steps`.
     """
 
     settings: Settings
@@ -191,21 +195,46 @@ def train_many(
     Raises ValueError before training starts where labels do not fit the output, a batch is larger than the training
     set, or the model holds something that cannot be repeated for several seeds.
     """
+    settings = _settings(build, dataset, seeds, steps, batch_size, optimizer, evaluate_every, probes, order)
+    (runs,) = _train([settings], progress)
+    return runs
+
+
+def _settings(build, dataset, seeds, steps, batch_size, optimizer, evaluate_every, probes, order, **_):
+    """The arguments of `train_many` as `Settings`, checked as far as no model is needed. Raises ValueError."""
     seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(seed) for seed in seeds)
+    _check_counts(seeds=len(seeds), steps=steps, batch_size=batch_size, evaluate_every=evaluate_every)
     optimizer = keras.optimizers.get(optimizer)
     settings = Settings(build, dataset, seeds, steps, batch_size, optimizer, evaluate_every, probes, order)
-    _check_counts(seeds=len(seeds), steps=steps, batch_size=batch_size, evaluate_every=evaluate_every)
     _check_datasets(settings)
-    started = time.perf_counter()
-    model = _built(build, settings.datasets[0])
+    return settings
+
+
+def _train(arms, progress):
+    """Train settings that differ in the learning rate alone; returns `Runs` for each.
+
+    Small networks train all of them in one graph. Large ones would take much memory so, and gain little time.
+    """
+    settings = arms[0]
+    model = _built(settings.build, settings.datasets[0])
     _check_labels(model, settings.datasets)
-    graph = _graph(model, optimizer, bool(probes and probes.gradient_norms))
-    # As many threads as cores, each with the same number of seeds, so that one trace of the graph serves them all.
-    size = -(-len(seeds) // min(_cores(), len(seeds)))
-    groups = [_Group(graph, settings, model, seeds[i : i + size], size) for i in range(0, len(seeds), size)]
+    outputs = sum(math.prod(layer.output.shape[1:]) for layer in model.layers if hasattr(layer, "output"))
+    alone = len(arms) * len(settings.seeds) * settings.batch_size * outputs > OUTPUTS_AT_ONCE
+    parts = [[arm] for arm in arms] if alone else [arms]
+    return list(itertools.chain(*(_train_together(part, model, progress) for part in parts)))
+
+
+def _train_together(arms, model, progress):
+    settings, started = arms[0], time.perf_counter()
+    graph = _graph(model, settings.optimizer, bool(settings.probes and settings.probes.gradient_norms))
+    optimizers = [[np.asarray(variable) for variable in _stateless(arm.optimizer, model).variables] for arm in arms]
+    runs = list(itertools.product(optimizers, _starts(model, settings)))
+    # As many threads as cores, each with the same number of runs, so that one trace of the graph serves them all.
+    size = -(-len(runs) // min(_cores(), len(runs)))
+    groups = [_Group(graph, runs[i : i + size], size) for i in range(0, len(runs), size)]
     groups[0].trace()
     interrupted = _run(groups, settings, progress)
-    return _collect(settings, groups, model, time.perf_counter() - started, interrupted)
+    return _collect(arms, groups, model, time.perf_counter() - started, interrupted)
 
 
 @dataclass(frozen=True, repr=False)
@@ -230,31 +259,50 @@ def sweep(grid, build, dataset, **settings):
         `train_many`'s keywords are those, and every other name is a keyword of `build`.
     build, dataset, settings: as for `train_many`.
 
-    The points run in turn, since TensorFlow uses every core; inside `joblib.parallel_config(backend="dask")` they
-    run on the workers of that Dask cluster.
+    Points that differ in the learning rate alone are trained together, if the network is small. The others run in turn,
+    since TensorFlow uses every core; inside `joblib.parallel_config(backend="dask")` they run on the workers of that
+    Dask cluster.
     """
     from joblib import Parallel, delayed
     from sklearn.model_selection import ParameterGrid
     from tqdm.auto import tqdm
 
-    points = list(ParameterGrid(grid))
+    groups = _differing_in_learning_rate(ParameterGrid(grid))
     optimizer = keras.optimizers.serialize(keras.optimizers.get(settings.pop("optimizer", "sgd")))
-    tasks = (delayed(_train_point)(point, build, dataset, optimizer, settings) for point in points)
+    tasks = (delayed(_train_points)(points, build, dataset, optimizer, settings) for points in groups)
     # n_jobs=None leaves the number of workers to `parallel_config`, and is one without it.
-    results = Parallel(n_jobs=None)(tqdm(tasks, total=len(points), unit="point", leave=False))
-    return Sweep(points, results)
+    results = Parallel(n_jobs=None)(tqdm(tasks, total=len(groups), unit="network", leave=False))
+    return Sweep(list(itertools.chain(*groups)), list(itertools.chain(*results)))
 
 
-def _train_point(point, build, dataset, optimizer, settings):
-    """One point of a sweep, on whichever machine: everything it needs is in its arguments."""
-    for_build = dict(point)
-    optimizer = keras.optimizers.deserialize(optimizer)
-    if "learning_rate" in for_build:
-        optimizer.learning_rate = for_build.pop("learning_rate")
-    keywords = inspect.signature(train_many).parameters
-    own = {name: for_build.pop(name) for name in point if name in keywords}
+def _differing_in_learning_rate(points):
+    """The points in lists, within which only the learning rate differs."""
+    groups = []
+    for point in points:
+        for group in groups:
+            if {**group[0], "learning_rate": 0} == {**point, "learning_rate": 0}:
+                group.append(point)
+                break
+        else:
+            groups.append([point])
+    return groups
+
+
+def _train_points(points, build, dataset, optimizer, settings):
+    """Points of a sweep that differ in the learning rate alone, on whichever machine: all it needs is given."""
+    signature = inspect.signature(train_many)
+    for_build = {name: value for name, value in points[0].items() if name != "learning_rate"}
+    own = {name: for_build.pop(name) for name in list(for_build) if name in signature.parameters}
     build = functools.partial(build, **for_build) if for_build else build
-    return train_many(build, dataset, optimizer=optimizer, progress=False, **{**settings, **own})
+    arms = []
+    for point in points:
+        optimizer_of_point = keras.optimizers.deserialize(optimizer)
+        if "learning_rate" in point:
+            optimizer_of_point.learning_rate = point["learning_rate"]
+        call = signature.bind(build, dataset, optimizer=optimizer_of_point, progress=False, **{**settings, **own})
+        call.apply_defaults()
+        arms.append(_settings(**call.arguments))
+    return _train(arms, progress=False)
 
 
 # ---------------------------------------------------------------------------------------------- what seeds decide
@@ -405,11 +453,11 @@ def _evaluate_function(model):
         tf.TensorSpec((None,), tf.int32),
     ]
 
-    @tf.function(input_signature=signature)
+    @_traced_once(signature)
     def infer(trainable, tracked, x, y):
         return scores(y, model.stateless_call(trainable, tracked, x, training=False)[0])
 
-    @tf.function(input_signature=signature)
+    @_traced_once(signature)
     def recompute(trainable, tracked, x, y):
         with _batch_statistics(model):
             outputs, recomputed = model.stateless_call(trainable, tracked, x, training=False)
@@ -447,6 +495,16 @@ def _compiled(function):
 
     call.trace = compiled.get_concrete_function
     return call
+
+
+def _traced_once(signature):
+    """`tf.function` for one signature, traced at the first call, without the warning that `_compiled` avoids too."""
+
+    def decorate(function):
+        concrete = functools.cache(tf.function(function, input_signature=signature).get_concrete_function)
+        return lambda *arguments: concrete()(*arguments)
+
+    return decorate
 
 
 def _stateless(optimizer, model):
@@ -497,30 +555,49 @@ def _in_training_mode(call):
 
 # ---------------------------------------------------------------------------------------------- the seeds' states
 
+OUTPUTS_AT_ONCE = 2_500_000  # of all layers in all runs of one step: 10 MB, and about ten times that with gradients
 CHUNK = 50  # steps in one call of the graph: the bar moves and the keyboard interrupts after each
 
 
-class _Group:
-    """The seeds that one thread trains: their stacked variables and what was measured of them."""
+class _Start(NamedTuple):
+    """What the seed of a run decides."""
 
-    def __init__(self, graph, settings, model, seeds, size):
-        self.graph, self.count = graph, len(seeds)
-        seeds = [*seeds, *[seeds[-1]] * (size - len(seeds))]  # filled up; the copies are cut off in the end
-        own = dict(zip(settings.seeds, settings.datasets, strict=True))
-        tensors = {id(own[seed]): _tensors(own[seed]) for seed in seeds}
-        self.data = [tensors[id(own[seed])] for seed in seeds]
-        # (x, y) of the training examples: once if all seeds share them, else stacked.
-        self.examples = self.data[0][:2] if len(tensors) == 1 else _stacked(self.data)[:2]
-        trainable, tracked = zip(*(initial_variables(model, seed) for seed in seeds), strict=True)
-        optimizer = [[np.asarray(variable) for variable in _stateless(settings.optimizer, model).variables]] * size
-        self.state = tuple(map(_stacked, (trainable, tracked, optimizer)))
-        rows = np.stack([_rows(settings, seed, own[seed].y_train) for seed in seeds], axis=1)  # (steps, seeds, batch)
+    trainable: list  # arrays, as of `initial_variables`
+    tracked: list
+    data: list  # tensors, as of `_tensors`
+    rows: np.ndarray  # (steps, batch_size)
+
+
+def _starts(model, settings):
+    """A `_Start` for every seed; seeds with the same data set share its tensors."""
+    tensors = {id(dataset): _tensors(dataset) for dataset in settings.datasets}
+    return [
+        _Start(*initial_variables(model, seed), tensors[id(dataset)], _rows(settings, seed, dataset.y_train))
+        for seed, dataset in zip(settings.seeds, settings.datasets, strict=True)
+    ]
+
+
+class _Group:
+    """The runs that one thread trains: their stacked variables and what was measured of them.
+
+    runs: pairs of the optimizer's variables and a `_Start`; copies fill them up to `size` and are cut off in the end.
+    """
+
+    def __init__(self, graph, runs, size):
+        self.graph, self.count = graph, len(runs)
+        optimizers, starts = zip(*runs, *[runs[-1]] * (size - len(runs)), strict=True)
+        trainable, tracked, self.data, rows = zip(*starts, strict=True)
+        self.state = tuple(map(_stacked, (trainable, tracked, optimizers)))
+        # (x, y) of the training examples: once if all runs share them, else stacked.
+        alike = all(data is self.data[0] for data in self.data)
+        self.examples = self.data[0][:2] if alike else _stacked(self.data)[:2]
+        rows = np.stack(rows, axis=1)  # (steps, runs, batch_size)
         self.rows = np.concatenate([rows, np.zeros_like(rows[:1]).repeat(CHUNK, axis=0)])
         self.trained, self.evaluated_at = 0, []
-        self.losses = [np.empty((self.count, 0), np.float32)]  # of each chunk: (seeds, steps)
-        self.norms = []  # of each chunk: (seeds, steps, kernels)
-        self.scores = []  # of each evaluation: (seeds, moving or recomputed, kind of score)
-        self.probed = []  # of each probe and Activation layer: (seeds, rows, units)
+        self.losses = [np.empty((self.count, 0), np.float32)]  # of each chunk: (runs, steps)
+        self.norms = []  # of each chunk: (runs, steps, kernels)
+        self.scores = []  # of each evaluation: (runs, moving or recomputed, kind of score)
+        self.probed = []  # of each probe and Activation layer: (runs, rows, units)
 
     def trace(self):
         """Trace the training graph before anything is trained; a ValueError says what cannot be stacked."""
@@ -550,15 +627,15 @@ class _Group:
         self.trained = stop
 
     def evaluate(self):
-        self.scores.append(np.array([self.graph.evaluate(*own, *data) for own, data in self.each_seed()]))
+        self.scores.append(np.array([self.graph.evaluate(*own, *data) for own, data in self.each_run()]))
         self.evaluated_at.append(self.trained)
 
     def probe(self, rows):
-        probed = [self.graph.probe(*own, data[0][:rows]) for own, data in self.each_seed()]
+        probed = [self.graph.probe(*own, data[0][:rows]) for own, data in self.each_run()]
         self.probed.append([np.stack(layer) for layer in zip(*probed, strict=True)])
 
-    def each_seed(self):
-        """For one seed after the other: its trainable and its tracked variables, and its data."""
+    def each_run(self):
+        """For one run after the other: its trainable and its tracked variables, and its data."""
         unstacked = [[tf.unstack(variable) for variable in part] for part in self.state[:2]]
         for row in range(self.count):
             yield [[variable[row] for variable in part] for part in unstacked], self.data[row]
@@ -636,35 +713,42 @@ def _noted_interrupt():
         signal.signal(signal.SIGINT, previous)
 
 
-def _collect(settings, groups, model, seconds, interrupted):
-    """The measurements of all groups in one `Runs`."""
+def _collect(arms, groups, model, seconds, interrupted):
+    """The measurements of all groups as one `Runs` for each of the arms, which have shared the time."""
 
-    def all_seeds(of_group):
+    def all_runs(of_group):
         return np.concatenate([of_group(group) for group in groups])
 
-    scores = all_seeds(lambda group: np.stack(group.scores, axis=1))  # (seeds, evaluations, 2, 4)
-    moving, recomputed = (Scores(*np.moveaxis(scores[:, :, kind], -1, 0)) for kind in (0, 1))
-    norms = all_seeds(lambda group: np.concatenate(group.norms, axis=1))
+    losses = all_runs(lambda group: np.concatenate(group.losses, axis=1))
+    scores = all_runs(lambda group: np.stack(group.scores, axis=1))  # (runs, evaluations, 2, 4)
+    norms = all_runs(lambda group: np.concatenate(group.norms, axis=1))
+    probed = [
+        all_runs(lambda group, i=i: np.stack([layers[i] for layers in group.probed], axis=1))
+        for i in range(len(groups[0].probed[0]) if groups[0].probed else 0)
+    ]
+    variables = [
+        all_runs(lambda group, i=i: [*group.state[0], *group.state[1]][i][: group.count].numpy())
+        for i in range(len(_variables_of(model)))
+    ]
     layers = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Activation)]
-    return Runs(
-        settings=settings,
-        train_loss=all_seeds(lambda group: np.concatenate(group.losses, axis=1)),
-        evaluated_at=np.array(groups[0].evaluated_at),
-        moving=moving,
-        recomputed=recomputed,
-        pre_activations={
-            layer: all_seeds(lambda group, i=i: np.stack([probed[i] for probed in group.probed], axis=1))
-            for i, layer in enumerate(layers)
-            if groups[0].probed
-        },
-        gradient_norms={layer: norms[:, :, i] for i, layer in enumerate(_kernels(model)) if norms.shape[2]},
-        seconds=seconds,
-        interrupted=interrupted,
-        _variables=[
-            all_seeds(lambda group, i=i: [*group.state[0], *group.state[1]][i][: group.count].numpy())
-            for i in range(len(_variables_of(model)))
-        ],
-    )
+    collected = []
+    for number, settings in enumerate(arms):
+        own = slice(number * len(settings.seeds), (number + 1) * len(settings.seeds))
+        moving, recomputed = (Scores(*np.moveaxis(scores[own, :, kind], -1, 0)) for kind in (0, 1))
+        runs = Runs(
+            settings=settings,
+            train_loss=losses[own],
+            evaluated_at=np.array(groups[0].evaluated_at),
+            moving=moving,
+            recomputed=recomputed,
+            pre_activations={name: values[own] for name, values in zip(layers, probed, strict=False)},
+            gradient_norms={name: norms[own, :, i] for i, name in enumerate(_kernels(model)) if norms.shape[2]},
+            seconds=seconds / len(arms),
+            interrupted=interrupted,
+            _variables=[values[own] for values in variables],
+        )
+        collected.append(runs)
+    return collected
 
 
 # ---------------------------------------------------------------------------------------------- the model and its data

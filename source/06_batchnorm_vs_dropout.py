@@ -77,48 +77,46 @@ my_prediction = None  # your guess: such as ["both", "Dropout", "plain", "BatchN
 # %% [markdown]
 # Each network gets the better of two learning rates *in each case*: the better one on the test images of the two extra
 # splits, whose scores are not used again. (The training images cannot choose here: they would reward learning by heart.)
-# `train_many` takes a data set for each seed, so all ten splits are trained at once. Still the longest cell of the
-# notebook.
+# `sweep` takes a list with a data set for each seed, so all ten splits are trained at once. Still, this is the longest
+# cell of the notebook: four bars, one for each case.
 
 # %% tags=["nbval-ignore-output"]
-import functools
-
-from tqdm.auto import tqdm
-
 from helpers import environment
 
 environment.quiet_tensorflow()
 import keras
 
 from helpers.networks import mlp
-from helpers.training import train_many
+from helpers.training import sweep, train_many
 
+DROPOUT = {"small": [0.0, 0.25, 0.5], "full": [0.0, 0.5]}
+LEARNING_RATES = [0.03, 0.1]
 SETTINGS = {  # enough steps to fit 200 images; of "full", the first evaluation is after 75 steps
     "small": {"steps": 600, "batch_size": 16, "evaluate_every": 600},
     "full": {"steps": 450, "batch_size": 32, "evaluate_every": 75},
 }
+sweeps = {
+    (size, labels): sweep(
+        {"normalization": ["none", "before"], "dropout": DROPOUT[size], "learning_rate": LEARNING_RATES},
+        mlp, splits, seeds=range(SPLITS + 2), **SETTINGS[size],  # the number of a split is its seed
+    )
+    for (size, labels), splits in cases.items()
+}
 
 
-def train_on_splits(normalization, dropout, size, labels):
-    """Runs on all ten splits, at the learning rate that does best on the last two; seed and split have one number."""
-    build = functools.partial(mlp, normalization=normalization, dropout=dropout)
-    runs = {
-        rate: train_many(build, cases[size, labels], seeds=SPLITS + 2, optimizer=keras.optimizers.SGD(rate), progress=False,
-                         **SETTINGS[size])
-        for rate in (0.03, 0.1)
-    }
-    rate = max(runs, key=lambda rate: runs[rate].moving.test_accuracy[SPLITS:, -1].mean())
-    return {"rate": rate, "runs": runs[rate], "test": runs[rate].moving.test_accuracy[:SPLITS, -1]}
+def best_runs(size, labels, normalization, dropout):
+    """The runs at the learning rate that does best on the last two splits."""
+    arm = {"normalization": normalization, "dropout": dropout}
+    candidates = [sweeps[size, labels][{**arm, "learning_rate": rate}] for rate in LEARNING_RATES]
+    return max(candidates, key=lambda runs: runs.moving.test_accuracy[SPLITS:, -1].mean())
 
 
-RATES = {"small": (0.0, 0.25, 0.5), "full": (0.0, 0.5)}
-arms = [(size, labels, normalization, dropout)
-        for size, labels in cases for normalization in ("none", "before") for dropout in RATES[size]]
-results = {}
-for size, labels, normalization, dropout in tqdm(arms, leave=False):
-    results[size, labels, normalization, dropout] = train_on_splits(normalization, dropout, size, labels)
-rates = [result["rate"] for result in results.values()]
-print(len(results) * SPLITS, "networks; the learning rate 0.1 was chosen for", rates.count(0.1), "of", len(rates), "arms")
+def test_accuracy(size, labels, normalization, dropout):
+    """Of each of the first eight splits, at the end of training: (splits,)."""
+    return best_runs(size, labels, normalization, dropout).moving.test_accuracy[:SPLITS, -1]
+
+
+print(sum(len(found.runs) for found in sweeps.values()) * (SPLITS + 2), "networks trained")
 
 # %% [markdown]
 # Look at the distance from the dotted line, the plain network. Grey is the zone of ±2 points: too little to count below.
@@ -133,7 +131,7 @@ WORDS = {"small": "200 images", "full": "1200 images", "clean": "all labels righ
 
 def gain(size, labels, name, over="plain"):
     """Test accuracy minus that of another network, split by split."""
-    return paired_difference(results[size, labels, *NETWORKS[name]]["test"], results[size, labels, *NETWORKS[over]]["test"])
+    return paired_difference(test_accuracy(size, labels, *NETWORKS[name]), test_accuracy(size, labels, *NETWORKS[over]))
 
 
 figure, axes = new_figure(2, 2, width=9, height=4.6, sharex=True, sharey=True)
@@ -145,7 +143,7 @@ for axis, (size, labels) in zip(axes.ravel(), cases, strict=True):
         found = gain(size, labels, name)
         axis.errorbar(100 * found.mean, -i, xerr=[[100 * (found.mean - found.low)], [100 * (found.high - found.mean)]],
                       color=COLORS[i - 1], marker=MARKERS[i - 1], capsize=4, ls="none")
-    plain = mean_interval(results[size, labels, "none", 0.0]["test"])
+    plain = mean_interval(test_accuracy(size, labels, "none", 0.0))
     axis.set(title=f"{WORDS[size]}, {WORDS[labels]} (plain: {100 * plain.mean:.1f} %)", ylim=(-3.6, -0.4))
     axis.title.set_fontsize(10)
     axis.set_yticks([-1, -2, -3], ["BatchNorm", "Dropout", "both"])
@@ -157,7 +155,7 @@ Plot(figure, "Points gained over the plain network on test images. " + "; ".join
      ". Whiskers are 95 % intervals of eight paired splits.")
 
 # %%
-order = sorted(NETWORKS, key=lambda name: results["small", "noisy", *NETWORKS[name]]["test"].mean())
+order = sorted(NETWORKS, key=lambda name: test_accuracy("small", "noisy", *NETWORKS[name]).mean())
 print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
 print("little data, wrong labels: the better half is", sorted(order[2:]), "(the order within a half may be chance)")
 clear = [gain(size, labels, "BatchNorm").low > 0.02 for size, labels in cases]
@@ -171,13 +169,13 @@ print("BatchNorm alone clearly gains more than 2 points in", sum(clear), "of", l
 # %% tags=["nbval-ignore-output"]
 def by_heart(size, name):
     """Training accuracy with wrong labels, scored at inference (Dropout off)."""
-    return mean_interval(results[size, "noisy", *NETWORKS[name]]["runs"].moving.train_accuracy[:SPLITS, -1])
+    return mean_interval(best_runs(size, "noisy", *NETWORKS[name]).moving.train_accuracy[:SPLITS, -1])
 
 
 for size in ("small", "full"):
     for name, arm in NETWORKS.items():
         print(f"{WORDS[size]:11} {name:10} training accuracy {by_heart(size, name)}   "
-              f"test accuracy {mean_interval(results[size, 'noisy', *arm]['test'])}")
+              f"test accuracy {mean_interval(test_accuracy(size, 'noisy', *arm))}")
 
 # %%
 above = [name for name in NETWORKS if by_heart("small", name).low > 0.9]
@@ -198,11 +196,12 @@ my_prediction = None  # your guess: (network, points), such as ("Dropout", 3)
 # %% tags=["nbval-ignore-output"]
 def early(name):
     """Training accuracy (splits,) after 75 steps, all data with clean labels; Dropout off, recomputed statistics."""
-    return results["full", "clean", *NETWORKS[name]]["runs"].recomputed.train_accuracy[:SPLITS, 0]
+    return best_runs("full", "clean", *NETWORKS[name]).recomputed.train_accuracy[:SPLITS, 0]
 
 
 for name in NETWORKS:
-    print(f"{name:10} {mean_interval(early(name))}   learning rate {results['full', 'clean', *NETWORKS[name]]['rate']}")
+    rate = float(best_runs("full", "clean", *NETWORKS[name]).settings.optimizer.learning_rate)
+    print(f"{name:10} {mean_interval(early(name))}   learning rate {rate:.2g}")
 early_gain = paired_difference(early("BatchNorm"), early("Dropout"))
 print("BatchNorm − Dropout:", early_gain)
 
@@ -227,7 +226,7 @@ my_prediction = None  # your guess: (safe with right labels?, safe with wrong la
 # %% tags=["nbval-ignore-output"]
 def removal_cost(labels):
     """With Batch Normalization: test accuracy at the best dropout rate above 0, minus without Dropout."""
-    scores = {rate: results["small", labels, "before", rate]["test"] for rate in RATES["small"]}
+    scores = {rate: test_accuracy("small", labels, "before", rate) for rate in DROPOUT["small"]}
     # The rate is chosen on the very runs that are compared, which makes removing look dearer, never cheaper.
     with_dropout = max((rate for rate in scores if rate > 0), key=lambda rate: scores[rate].mean())
     return paired_difference(scores[with_dropout], scores[0.0])
@@ -238,14 +237,14 @@ figure, axes = new_figure(1, 2, width=9, height=3.6, sharey=True)
 best = {}
 for axis, labels in zip(axes, ("clean", "noisy"), strict=True):
     for i, (name, normalization) in enumerate((("without BatchNorm", "none"), ("with BatchNorm", "before"))):
-        scores = {rate: results["small", labels, normalization, rate]["test"] for rate in RATES["small"]}
+        scores = {rate: test_accuracy("small", labels, normalization, rate) for rate in DROPOUT["small"]}
         points = [mean_interval(values) for values in scores.values()]
         mean, low, high = (100 * np.array([getattr(p, part) for p in points]) for part in ("mean", "low", "high"))
-        axis.fill_between(RATES["small"], low, high, color=COLORS[i], alpha=0.2, lw=0)
-        axis.plot(RATES["small"], mean, color=COLORS[i], ls=LINESTYLES[i], marker=MARKERS[i], label=name)
+        axis.fill_between(DROPOUT["small"], low, high, color=COLORS[i], alpha=0.2, lw=0)
+        axis.plot(DROPOUT["small"], mean, color=COLORS[i], ls=LINESTYLES[i], marker=MARKERS[i], label=name)
         best[labels, normalization] = max(scores, key=lambda rate: scores[rate].mean())
     axis.set(title=f"200 images, {WORDS[labels]}", xlabel="dropout rate")
-    axis.set_xticks(RATES["small"])
+    axis.set_xticks(DROPOUT["small"])
     axis.legend(loc="lower right")
 axes[0].set_ylabel("test accuracy (%)")
 lowered = [WORDS[labels] for labels in ("clean", "noisy") if best[labels, "before"] < best[labels, "none"]]
@@ -304,6 +303,8 @@ print("your prediction:", my_prediction if my_prediction is not None else "no pr
 my_prediction = None  # your guess: a set out of {"before each BatchNorm", "after each activation", "once, at the end"}
 
 # %% tags=["nbval-ignore-output"]
+import functools
+
 digits = load("digits")
 PLACES = {"before each BatchNorm": "before_normalization", "after each activation": "after_activation",
           "once, at the end": "last_layer"}
@@ -328,7 +329,7 @@ modes = {
 
 shallow = {}  # the same question for the networks "both" above, on test images
 for case in cases:
-    runs = results[*case, *NETWORKS["both"]]["runs"]
+    runs = best_runs(*case, *NETWORKS["both"])
     shallow[case] = paired_difference(runs.recomputed.test_accuracy[:SPLITS, -1], runs.moving.test_accuracy[:SPLITS, -1])
 
 # %% tags=["nbval-ignore-output"]
@@ -371,7 +372,7 @@ from helpers import claims
 
 card = claims.verdict("C5", {f"{size}_{labels}_gain": gain(size, labels, "BatchNorm") for size, labels in cases})
 claims.record(card, splits=SPLITS, learning_rates="the better of 0.03 and 0.1 on two other splits",
-              **{f"{size}_{labels}": repr(results[size, labels, "before", 0.0]["runs"]) for size, labels in cases})
+              **{f"{size}_{labels}": repr(best_runs(size, labels, "before", 0.0)) for size, labels in cases})
 card
 
 # %% [markdown]
@@ -386,7 +387,7 @@ card = claims.verdict("C6", {
     "noisy_removal_cost": costs["noisy"],
     "variance_shift": lost["before each BatchNorm"],
 })
-claims.record(card, splits=SPLITS, noisy=repr(results["small", "noisy", "before", 0.5]["runs"]),
+claims.record(card, splits=SPLITS, noisy=repr(best_runs("small", "noisy", "before", 0.5)),
               deep=repr(deep["before each BatchNorm"]))
 card
 

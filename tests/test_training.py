@@ -434,7 +434,9 @@ def test_a_sweep_is_train_many_at_every_point():
         build = functools.partial(SMALL, normalization=point["normalization"])
         optimizer = keras.optimizers.SGD(point["learning_rate"])
         expected = train_many(build, DIGITS, optimizer=optimizer, progress=False, **settings)
-        np.testing.assert_array_equal(result[point].train_loss, expected.train_loss)
+        # Learning rates are trained together: sums may round otherwise than with fewer runs side by side.
+        np.testing.assert_allclose(result[point].train_loss, expected.train_loss, rtol=1e-5)
+        assert repr(result[point]) == repr(expected)
     with pytest.raises(KeyError, match="2 points"):
         result[{"learning_rate": 0.1}]
     with pytest.raises(KeyError, match="0 points"):
