@@ -12,7 +12,7 @@ PYTHON312 ?= $(call python-of,3.12)
 PYTHON313 ?= $(call python-of,3.13)
 NAMES ?=
 
-.PHONY: help lab test test-colab test-binder notebooks lint lock site links
+.PHONY: help lab test budget test-colab test-binder notebooks lint lock site links
 
 help:
 	@echo "make lab          set everything up and open the course in JupyterLab"
@@ -22,7 +22,8 @@ help:
 	@echo "make notebooks    build and execute the notebooks from source/ (NAMES=03_keras_sequential for one)"
 	@echo "make lint         check code and notebooks with ruff"
 	@echo "make site         build the site from the executed notebooks into build/site"
-	@echo "make grade-demo       grade sample submissions of the exercises with nbgrader"
+	@echo "make grade-demo   grade sample submissions of the exercises with nbgrader"
+	@echo "make budget       measure time and memory of everything, into docs/performance.md (half an hour)"
 	@echo "make links        REPO=owner/name: write the repository's address into notebooks, README and site"
 	@echo "make lock         resolve the two requirements locks again"
 
@@ -30,7 +31,10 @@ lab: $(VENV)/lab-installed
 	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" $(LAB_ARGS) notebooks/00_start_here.ipynb
 
 test: $(VENV)/dev-installed
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(TEST_ARGS)
+
+budget: $(VENV)/dev-installed
+	$(BIN)/python -m tests.benchmarks.budget
 
 # The environments of other places, in build/, each made once for its lock.
 test-colab: $(VENV)/dev-installed build/colab/installed

@@ -331,6 +331,23 @@ def test_own_order_of_batches():
     assert runs.train_loss[0, 0] == pytest.approx(float(loss), abs=1e-4)
 
 
+SPLITS = [load("digits", seed=seed, train_size=200) for seed in (0, 1, 2)]
+
+
+def test_a_data_set_for_each_seed():
+    probes = Probes(at=(0, 20), rows=8)
+    together = quick(SMALL, SPLITS, seeds=[4, 5, 6], probes=probes)
+    for number, (seed, data) in enumerate(zip([4, 5, 6], SPLITS, strict=True)):
+        alone = quick(SMALL, data, seeds=[seed], probes=probes)
+        np.testing.assert_allclose(together.train_loss[number], alone.train_loss[0], rtol=1e-5)
+        np.testing.assert_allclose(together.recomputed.test_loss[number], alone.recomputed.test_loss[0], rtol=1e-5)
+        for layer, values in together.pre_activations.items():
+            np.testing.assert_allclose(values[number], alone.pre_activations[layer][0], rtol=1e-3, atol=1e-4)
+    elsewhere = quick(SMALL, SPLITS[0], seeds=[5])
+    assert not np.allclose(together.train_loss[1], elsewhere.train_loss[0], rtol=1e-2)
+    assert not np.allclose(together.moving.test_loss[1], elsewhere.moving.test_loss[0], rtol=1e-3)
+
+
 class OwnRandomLayer(keras.layers.Layer):
     """Random weights that no initialiser attribute describes."""
 
@@ -377,6 +394,8 @@ def network(*layers, outputs=10):
         (functools.partial(SMALL, outputs=1), {}, "1 output can tell the classes 0 to 1 apart"),
         (functools.partial(SMALL, features=63), {}, r"inputs of shape \(63,\), the data set has \(64,\)"),
         (lambda: None, {}, r"build\(\) must return a Keras model, received NoneType"),
+        (SMALL, {"dataset": SPLITS}, "with one of the same sizes for each of the 8 seeds; received 3"),
+        (SMALL, {"dataset": [DIGITS, SPLITS[0]], "seeds": 2}, r"received 2 with .*\(200, 64\).*\(300, 64\)"),
         (network(OwnRandomLayer), {}, "starts at random, but its layer has no initialiser"),
         (network(Counts), {}, "cannot be trained for several seeds at once"),
         (network(Reads), {}, "a tf.Variable or a table that all seeds would share"),
@@ -386,7 +405,7 @@ def network(*layers, outputs=10):
 def test_what_cannot_work_says_so_before_training(build, changes, message, monkeypatch):
     monkeypatch.setattr(training._Group, "train", lambda *_: pytest.fail("training started"))
     with pytest.raises(ValueError, match=message):
-        quick(build, DIGITS, **changes)
+        quick(build, **{"dataset": DIGITS, **changes})
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
@@ -441,6 +460,26 @@ def test_a_sweep_is_train_many_at_every_point():
         result[{"learning_rate": 0.1}]
     with pytest.raises(KeyError, match="0 points"):
         result[{"learning_rate": 5}]
+
+
+def test_learning_rates_of_a_large_network_are_trained_one_by_one(monkeypatch):
+    def rates_in_each_graph():
+        seen = []
+        train = training._train_together
+        monkeypatch.setattr(
+            training, "_train_together", lambda arms, *others: seen.append(len(arms)) or train(arms, *others)
+        )
+        found = sweep({"learning_rate": [0.01, 0.1, 1.0]}, SMALL, DIGITS, seeds=2, steps=5, batch_size=32)
+        monkeypatch.undo()
+        return seen, found
+
+    together, first = rates_in_each_graph()
+    monkeypatch.setattr(training, "OUTPUTS_AT_ONCE", 10_000)
+    one_by_one, second = rates_in_each_graph()
+    assert (together, one_by_one) == ([3], [1, 1, 1])
+    assert first.points == second.points
+    for ours, theirs in zip(first.runs, second.runs, strict=True):
+        np.testing.assert_allclose(ours.train_loss, theirs.train_loss, rtol=1e-4)
 
 
 def test_a_sweep_over_settings_of_training():

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 from nbclient import NotebookClient
@@ -87,13 +88,22 @@ def complaints(notebook, stored, client):
     return found
 
 
-def run(path, folder, seconds=900):
-    """Execute the notebook inside `folder`; prints one line, returns the complaints."""
+class Outcome(NamedTuple):
+    """What became of one notebook: its complaints, its wall time in seconds, its kernel's peak memory in MB."""
+
+    complaints: list[str]
+    seconds: float
+    peak: int
+    said: str  # by the setup cell
+
+
+def run(path, folder, timeout=900):
+    """Execute the notebook inside `folder`, each cell within `timeout` seconds; returns its `Outcome`."""
     stored = nbformat.read(path, as_version=4)
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.append(nbformat.v4.new_code_cell(PEAK))
     client = NotebookClient(
-        notebook, timeout=seconds, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
     begin, peak, found = time.monotonic(), 0, []
     try:
@@ -107,9 +117,7 @@ def run(path, folder, seconds=900):
             found.append(f"its kernel took {peak} MB, more than {MEMORY_LIMIT}")
     setup = next(cell for cell in notebook.cells if "setup" in cell.metadata.get("tags", []))
     said = "".join(output.get("text", "") for output in setup.outputs).strip()
-    state = "failed" if found else "ok"
-    print(f"{path.stem:<28} {state:<7} {time.monotonic() - begin:4.0f} s  {peak:5d} MB  {said}", flush=True)
-    return found
+    return Outcome(found, time.monotonic() - begin, peak, said)
 
 
 def main(place, python, names):
@@ -132,7 +140,10 @@ def main(place, python, names):
                 folder = scratch / "content" / path.stem
                 folder.mkdir(parents=True)
                 shutil.copy(path, folder)
-            if found := run(path, folder):
+            found, seconds, peak, said = run(path, folder)
+            state = "failed" if found else "ok"
+            print(f"{path.stem:<28} {state:<7} {seconds:4.0f} s  {peak:5d} MB  {said}", flush=True)
+            if found:
                 failed[path.stem] = found
         for name, found in failed.items():
             print(f"\n{name}:", *found, sep="\n")
