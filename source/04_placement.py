@@ -87,7 +87,7 @@ my_prediction = None  # your guess: a number from 0 to 30
 # White cells: before and after are alike, the number is before − after. Coloured cells: the one that is ahead, and by how many points. The star
 # marks the learning rate you would have chosen, by the accuracy on the *training* images. **Look at the stars first, then at the left and the right edge.**
 #
-# The next cell trains 960 networks and then draws the map. That takes about a minute on two cores; the bar shows how far it is.
+# The next cell trains 960 networks and then draws the map. That takes about half a minute on two cores; the bar shows how far it is.
 
 # %% tags=["nbval-ignore-output"]
 import functools
