@@ -57,7 +57,7 @@ build/colab/installed build/binder/installed:
 
 notebooks: $(VENV)/dev-installed
 	$(BIN)/python tools/build_notebooks.py $(NAMES)
-	$(BIN)/python tools/claims_table.py
+	$(BIN)/python tools/readme.py
 
 lint: $(VENV)/dev-installed
 	$(BIN)/ruff check .

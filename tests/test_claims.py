@@ -200,28 +200,40 @@ def test_every_claim_stands_on_its_own():
         assert len(claim.rule) > 40
 
 
-def test_the_readme_shows_the_recorded_verdicts():
-    from tools import claims_table
+def test_the_readme_shows_the_recorded_verdicts_and_the_present_figure():
+    from tools import readme
 
-    assert claims_table.README.read_text(encoding="utf-8") == claims_table.filled(
-        claims_table.README.read_text(encoding="utf-8")
-    ), "README.md is stale: run tools/claims_table.py"
+    text = readme.README.read_text(encoding="utf-8")
+    assert text == readme.filled(text), "README.md is stale: run tools/readme.py"
+    assert readme.figure()[0] == readme.PICTURE.read_bytes(), "the figure is stale: run tools/readme.py"
 
 
-def test_a_readme_without_its_markers_is_refused():
-    from tools import claims_table
+@pytest.mark.parametrize("text", ["# A README", "<!-- figure:start -->\n<!-- figure:end -->\n<!-- claims:end -->"])
+def test_a_readme_without_its_markers_is_refused(text):
+    from tools import readme
 
-    with pytest.raises(ValueError, match="claims:start"):
-        claims_table.filled("# A README")
+    with pytest.raises(ValueError, match=r"(figure|claims):start"):
+        readme.filled(text)
+
+
+def test_a_notebook_without_the_figure_is_refused(monkeypatch):
+    from tools import readme
+
+    monkeypatch.setattr(readme, "CELL", "plots.something_else(")
+    with pytest.raises(ValueError, match=r"no cell that ends in plots\.something_else"):
+        readme.figure()
 
 
 def test_stale_text_between_the_markers_is_replaced(folder):
-    from tools import claims_table
+    from tools import readme
 
-    text = f"before\n{claims_table.START}\nstale\n{claims_table.END}\nafter\n"
-    new = claims_table.filled(text)
+    block = "<!-- {0}:start -->\nstale\n<!-- {0}:end -->\n"
+    text = "before\n" + block.format("figure") + "between\n" + block.format("claims") + "after\n"
+    new = readme.filled(text)
     assert "stale" not in new
     assert X in new
+    assert "](docs/static/hidden_values.png)" in new
     assert new.startswith("before\n")
+    assert "\nbetween\n" in new
     assert new.endswith("after\n")
-    assert claims_table.filled(new) == new
+    assert readme.filled(new) == new

@@ -34,6 +34,7 @@ def test_zizmor_finds_nothing():
         ("dependabot", [GITHUB / "dependabot.yml"]),
         ("github-issue-forms", FORMS),
         ("github-issue-config", [GITHUB / "ISSUE_TEMPLATE" / "config.yml"]),
+        ("citation-file-format", [GITHUB.parent / "CITATION.cff"]),
     ],
 )
 def test_valid_by_schema(schema, files):
