@@ -220,8 +220,12 @@ def _train(arms, progress):
     _check_labels(model, settings.datasets)
     outputs = sum(math.prod(layer.output.shape[1:]) for layer in model.layers if hasattr(layer, "output"))
     alone = len(arms) * len(settings.seeds) * settings.batch_size * outputs > OUTPUTS_AT_ONCE
-    parts = [[arm] for arm in arms] if alone else [arms]
-    return list(itertools.chain(*(_train_together(part, model, progress) for part in parts)))
+    collected = []
+    for part in [[arm] for arm in arms] if alone else [arms]:
+        collected += _train_together(part, model, progress)
+        if collected[-1].interrupted:
+            break
+    return collected
 
 
 def _train_together(arms, model, progress):
@@ -261,7 +265,8 @@ def sweep(grid, build, dataset, **settings):
 
     Points that differ in the learning rate alone are trained together, if the network is small. The others run in turn,
     since TensorFlow uses every core; inside `joblib.parallel_config(backend="dask")` they run on the workers of that
-    Dask cluster.
+    Dask cluster. Interrupted from the keyboard, it returns the points that were trained until then, the last of them
+    marked as interrupted.
     """
     from joblib import Parallel, delayed
     from sklearn.model_selection import ParameterGrid
@@ -271,8 +276,15 @@ def sweep(grid, build, dataset, **settings):
     optimizer = keras.optimizers.serialize(keras.optimizers.get(settings.pop("optimizer", "sgd")))
     tasks = (delayed(_train_points)(points, build, dataset, optimizer, settings) for points in groups)
     # n_jobs=None leaves the number of workers to `parallel_config`, and is one without it.
-    results = Parallel(n_jobs=None)(tqdm(tasks, total=len(groups), unit="network", leave=False))
-    return Sweep(list(itertools.chain(*groups)), list(itertools.chain(*results)))
+    results = Parallel(n_jobs=None, return_as="generator")(tasks)
+    trained = Sweep([], [])
+    bar = tqdm(results, total=len(groups), unit="network", leave=False)
+    for runs, points in zip(bar, groups, strict=True):
+        trained.points.extend(points[: len(runs)])
+        trained.runs.extend(runs)
+        if runs[-1].interrupted:
+            break
+    return trained
 
 
 def _differing_in_learning_rate(points):
