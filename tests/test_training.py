@@ -435,22 +435,22 @@ def test_interrupted_it_returns_what_it_measured(again, monkeypatch):
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
 @pytest.mark.parametrize("outputs_at_once", [training.OUTPUTS_AT_ONCE, 1])
 def test_an_interrupted_sweep_stops_and_returns_what_it_measured(outputs_at_once, monkeypatch):
-    def interrupt_soon(group):
+    def interrupt_the_long_one(group):
         trace(group)
-        traced.append(group)
-        if len(traced) == 2:
+        steps.append(len(group.rows))
+        if steps[-1] > 60_000:
             main = threading.main_thread().ident
             threading.Timer(0.3, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
 
-    traced, trace = [], training._Group.trace
-    monkeypatch.setattr(training._Group, "trace", interrupt_soon)
+    steps, trace = [], training._Group.trace
+    monkeypatch.setattr(training._Group, "trace", interrupt_the_long_one)
     monkeypatch.setattr(training, "OUTPUTS_AT_ONCE", outputs_at_once)
-    grid = {"batch_size": [8, 16, 32], "learning_rate": [0.01, 0.1], "steps": [3000]}
-    found = sweep(grid, SMALL, DIGITS, seeds=1, evaluate_every=3000)
-    assert len(traced) == 2
+    grid = {"steps": [50, 60_000, 70], "learning_rate": [0.01, 0.1]}
+    found = sweep(grid, SMALL, DIGITS, seeds=1, batch_size=8, evaluate_every=60_000)
+    assert steps[-1] > 60_000  # nothing was begun after it
     assert len(found.points) == len(found.runs)
     interrupted = [runs.interrupted for runs in found.runs]
-    assert interrupted == ([False, False, True, True] if outputs_at_once > 1 else [False, True])
+    assert interrupted == ([False, False, True, True] if outputs_at_once > 1 else [False, False, True])
     assert found[found.points[-1]].interrupted
 
 
