@@ -200,7 +200,7 @@ def train_many(
     return runs
 
 
-def _settings(build, dataset, seeds, steps, batch_size, optimizer, evaluate_every, probes, order, **_):
+def _settings(build, dataset, seeds, steps, batch_size, optimizer, evaluate_every, probes, order):
     """The arguments of `train_many` as `Settings`, checked as far as no model is needed. Raises ValueError."""
     seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(seed) for seed in seeds)
     _check_counts(seeds=len(seeds), steps=steps, batch_size=batch_size, evaluate_every=evaluate_every)
@@ -229,6 +229,8 @@ def _train(arms, progress):
 
 
 def _train_together(arms, model, progress):
+    from tqdm.auto import tqdm
+
     settings, started = arms[0], time.perf_counter()
     graph = _graph(model, settings.optimizer, bool(settings.probes and settings.probes.gradient_norms))
     optimizers = [[np.asarray(variable) for variable in _stateless(arm.optimizer, model).variables] for arm in arms]
@@ -236,8 +238,9 @@ def _train_together(arms, model, progress):
     # As many threads as cores, each with the same number of runs, so that one trace of the graph serves them all.
     size = -(-len(runs) // min(_cores(), len(runs)))
     groups = [_Group(graph, runs[i : i + size], size) for i in range(0, len(runs), size)]
-    groups[0].trace()
-    interrupted = _run(groups, settings, progress)
+    with tqdm(total=settings.steps, unit="step", leave=False, disable=not progress) as bar:
+        groups[0].trace()
+        interrupted = _run(groups, settings, bar)
     return _collect(arms, groups, model, time.perf_counter() - started, interrupted)
 
 
@@ -268,17 +271,20 @@ def sweep(grid, build, dataset, **settings):
     Dask cluster. Interrupted from the keyboard, it returns the points that were trained until then, the last of them
     marked as interrupted.
     """
-    from joblib import Parallel, delayed
+    from joblib import Parallel, delayed, effective_n_jobs
     from sklearn.model_selection import ParameterGrid
     from tqdm.auto import tqdm
 
     groups = _differing_in_learning_rate(ParameterGrid(grid))
     optimizer = keras.optimizers.serialize(keras.optimizers.get(settings.pop("optimizer", "sgd")))
-    tasks = (delayed(_train_points)(points, build, dataset, optimizer, settings) for points in groups)
+    # A bar that counts networks says nothing while there is one: then the bar counts its steps.
+    progress = settings.pop("progress", True)
+    in_steps = progress and len(groups) == 1 and effective_n_jobs(None) == 1
+    tasks = (delayed(_train_points)(points, build, dataset, optimizer, settings, in_steps) for points in groups)
     # n_jobs=None leaves the number of workers to `parallel_config`, and is one without it.
     results = Parallel(n_jobs=None, return_as="generator")(tasks)
     trained = Sweep([], [])
-    bar = tqdm(results, total=len(groups), unit="network", leave=False)
+    bar = tqdm(results, total=len(groups), unit="network", leave=False, disable=in_steps or not progress)
     for runs, points in zip(bar, groups, strict=True):
         trained.points.extend(points[: len(runs)])
         trained.runs.extend(runs)
@@ -300,7 +306,7 @@ def _differing_in_learning_rate(points):
     return groups
 
 
-def _train_points(points, build, dataset, optimizer, settings):
+def _train_points(points, build, dataset, optimizer, settings, progress):
     """Points of a sweep that differ in the learning rate alone, on whichever machine: all it needs is given."""
     signature = inspect.signature(train_many)
     for_build = {name: value for name, value in points[0].items() if name != "learning_rate"}
@@ -311,10 +317,11 @@ def _train_points(points, build, dataset, optimizer, settings):
         optimizer_of_point = keras.optimizers.deserialize(optimizer)
         if "learning_rate" in point:
             optimizer_of_point.learning_rate = point["learning_rate"]
-        call = signature.bind(build, dataset, optimizer=optimizer_of_point, progress=False, **{**settings, **own})
+        call = signature.bind(build, dataset, optimizer=optimizer_of_point, **{**settings, **own})
         call.apply_defaults()
+        del call.arguments["progress"]
         arms.append(_settings(**call.arguments))
-    return _train(arms, progress=False)
+    return _train(arms, progress)
 
 
 # ---------------------------------------------------------------------------------------------- what seeds decide
@@ -679,17 +686,14 @@ def _stacked(lists):
     return [tf.constant(np.stack(values)) for values in zip(*lists, strict=True)]
 
 
-def _run(groups, settings, progress):
+def _run(groups, settings, bar):
     """Train, evaluate and probe all groups, one thread each. Returns whether the keyboard interrupted it."""
-    from tqdm.auto import tqdm
-
     probes = settings.probes or Probes()
     evaluate_at = {*range(settings.evaluate_every, settings.steps, settings.evaluate_every), settings.steps}
     marks = sorted({*evaluate_at, *(at for at in probes.at if at <= settings.steps), *range(0, settings.steps, CHUNK)})
     with (
         _noted_interrupt() as interrupted,
         concurrent.futures.ThreadPoolExecutor(len(groups)) as pool,
-        tqdm(total=settings.steps, unit="step", leave=False, disable=not progress) as bar,
     ):
         for mark in marks:
             if mark > 0:

@@ -504,6 +504,20 @@ def test_learning_rates_of_a_large_network_are_trained_one_by_one(monkeypatch):
         np.testing.assert_allclose(ours.train_loss, theirs.train_loss, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("grid", "unit"),
+    [({"learning_rate": [0.01, 0.1]}, "step"), ({"learning_rate": [0.01, 0.1], "depth": [1, 2]}, "network")],
+)
+def test_the_bar_of_a_sweep_counts_what_moves(grid, unit, capsys):
+    settings = {"seeds": 1, "steps": 120, "batch_size": 8}
+    sweep(grid, SMALL, DIGITS, **settings)
+    shown = capsys.readouterr().err
+    assert f"{unit}/s" in shown or f"s/{unit}" in shown
+    assert {"step": "network", "network": "step"}[unit] not in shown
+    sweep(grid, SMALL, DIGITS, progress=False, **settings)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_sweep_over_settings_of_training():
     result = sweep({"batch_size": [8, 16], "steps": [5]}, SMALL, DIGITS, seeds=1)
     assert [runs.settings.batch_size for runs in result.runs] == [8, 16]
