@@ -5,6 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# What `load()` gives: the data of all notebooks. Other data is this one edit (docs/instructors.md), for instance
+# {"name": "fashion_mnist", "image_size": 8, "train_size": 1200, "test_size": 597}
+COURSE_DATA = {"name": "digits"}
+
 FASHION_CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
@@ -52,24 +56,34 @@ class Dataset:
         )
 
 
-def load(name="digits", *, seed=0, train_size=None, test_size=None):
+def load(name=None, *, seed=None, train_size=None, test_size=None, image_size=None):
     """Load a data set by name: "digits" (no download), "mnist" or "fashion_mnist" (downloaded once by Keras).
 
-    seed: which examples are used for training and for testing (digits are split by it; MNIST and Fashion-MNIST come
-    split, there it chooses the examples of a smaller `train_size` or `test_size`).
+    Without a name: the course's data, COURSE_DATA above; what you give beside it counts before what stands there.
+    seed: which examples are used for training and for testing, by default 0 (digits are split by it; MNIST and
+    Fashion-MNIST come split, there it chooses the examples of a smaller `train_size` or `test_size`).
     train_size, test_size: numbers of examples; by default 1200 and 597 of the digits, all of the others.
+    image_size: pixels per side, by default as the images come: 8 of the digits, 28 of the others. These are padded to
+    32 pixels and averaged over blocks, so 8 gives 64 features as the digits have.
 
     Raises ValueError for an unknown name or impossible sizes, ConnectionError where a download fails.
     """
+    given = {"seed": seed, "train_size": train_size, "test_size": test_size, "image_size": image_size}
+    settings = {"seed": 0, "train_size": None, "test_size": None, "image_size": None}
+    settings |= COURSE_DATA if name is None else {"name": name}
+    settings |= {key: value for key, value in given.items() if value is not None}
+    name = settings.pop("name")
     if name not in _LOADERS:
         raise ValueError(f"Unknown data set {name!r}. Choose one of: {', '.join(_LOADERS)}.")
-    return _LOADERS[name](seed, train_size, test_size)
+    return _LOADERS[name](**settings)
 
 
-def _load_digits(seed, train_size, test_size):
+def _load_digits(seed, train_size, test_size, image_size):
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
+    if image_size is not None:
+        _size_from(image_size, (8,), "'digits'")
     digits = load_digits()
     total, classes = len(digits.target), len(DIGIT_CLASSES)
     # What one part leaves over is the other's default.
@@ -83,24 +97,24 @@ def _load_digits(seed, train_size, test_size):
     )  # fmt: skip
     x_train, x_test, y_train, y_test = parts
     return _standardised(
-        "digits", seed, (x_train, y_train), (x_test, y_test), (8, 8), DIGIT_CLASSES,
+        "digits", seed, (x_train, y_train), (x_test, y_test), (8, 8), DIGIT_CLASSES, image_size,
         source="Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, test part, "
         "by way of scikit-learn (E. Alpaydin and C. Kaynak, 1998)",
         licence="CC BY 4.0",
     )  # fmt: skip
 
 
-def _load_mnist(seed, train_size, test_size):
+def _load_mnist(seed, train_size, test_size, image_size):
     return _load_from_keras(
-        "mnist", seed, train_size, test_size, DIGIT_CLASSES,
+        "mnist", seed, train_size, test_size, image_size, DIGIT_CLASSES,
         source="MNIST (Y. LeCun, C. Cortes and C. Burges), by way of keras.datasets",
         licence="CC BY-SA 3.0",
     )  # fmt: skip
 
 
-def _load_fashion_mnist(seed, train_size, test_size):
+def _load_fashion_mnist(seed, train_size, test_size, image_size):
     return _load_from_keras(
-        "fashion_mnist", seed, train_size, test_size, FASHION_CLASSES,
+        "fashion_mnist", seed, train_size, test_size, image_size, FASHION_CLASSES,
         source="Fashion-MNIST (H. Xiao, K. Rasul and R. Vollgraf, Zalando, 2017), by way of keras.datasets",
         licence="MIT",
     )  # fmt: skip
@@ -109,7 +123,9 @@ def _load_fashion_mnist(seed, train_size, test_size):
 _LOADERS = {"digits": _load_digits, "mnist": _load_mnist, "fashion_mnist": _load_fashion_mnist}
 
 
-def _load_from_keras(name, seed, train_size, test_size, class_names, *, source, licence):
+def _load_from_keras(name, seed, train_size, test_size, image_size, class_names, *, source, licence):
+    if image_size is not None:
+        _size_from(image_size, (1, 2, 4, 8, 16, 32), repr(name))
     from helpers import environment
 
     environment.quiet_tensorflow()
@@ -125,15 +141,26 @@ def _load_from_keras(name, seed, train_size, test_size, class_names, *, source, 
     random = np.random.default_rng(seed)
     train = _choose(random, len(x_train), train_size, "train_size", len(class_names))
     test = _choose(random, len(x_test), test_size, "test_size", len(class_names))
+    x_train, x_test = x_train[train], x_test[test]
+    if image_size is not None:
+        x_train, x_test = _resized(x_train, image_size), _resized(x_test, image_size)
     return _standardised(
-        name, seed, (x_train[train], y_train[train]), (x_test[test], y_test[test]), x_train.shape[1:], class_names,
+        name, seed, (x_train, y_train[train]), (x_test, y_test[test]), x_train.shape[1:], class_names, image_size,
         source=source, licence=licence,
     )  # fmt: skip
 
 
-def _standardised(name, seed, train, test, image_shape, class_names, *, source, licence):
+def _resized(images, size):
+    """Images of 28 x 28 pixels, padded with zeros to 32 x 32, as means over equal blocks: (n, size, size)."""
+    block = 32 // size
+    padded = np.pad(images, ((0, 0), (2, 2), (2, 2)))
+    return padded.reshape(len(images), size, block, size, block).mean(axis=(2, 4))
+
+
+def _standardised(name, seed, train, test, image_shape, class_names, image_size, *, source, licence):
     (x_train, y_train), (x_test, y_test) = train, test
     mean, std = float(np.mean(x_train)), float(np.std(x_train))
+    resized = "" if image_size is None else f", image_size={image_size}"
     as_rows = lambda x: ((x.reshape(len(x), -1) - mean) / std).astype(np.float32)  # noqa: E731
     return Dataset(
         x_train=as_rows(x_train),
@@ -146,14 +173,14 @@ def _standardised(name, seed, train, test, image_shape, class_names, *, source, 
         image_shape=tuple(image_shape),
         source=source,
         licence=licence,
-        origin=f"load({name!r}, seed={seed}, train_size={len(x_train)}, test_size={len(x_test)})",
+        origin=f"load({name!r}, seed={seed}, train_size={len(x_train)}, test_size={len(x_test)}{resized})",
     )
 
 
 def _choose(random, total, size, what, smallest):
-    if size is None:
+    if size is None or _count(what, size, smallest, total) == total:
         return slice(None)
-    return random.permutation(total)[: _count(what, size, smallest, total)]
+    return random.permutation(total)[:size]
 
 
 def _count(what, size, smallest, largest):
@@ -162,6 +189,12 @@ def _count(what, size, smallest, largest):
     if not whole or not smallest <= size <= largest:
         raise ValueError(f"{what} must be a whole number from {smallest} to {largest}, received {size!r}.")
     return int(size)
+
+
+def _size_from(size, possible, name):
+    """Nothing, if images of this size can be had; else a ValueError that says which can."""
+    if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size not in possible:
+        raise ValueError(f"image_size of {name} must be one of {', '.join(map(str, possible))}, received {size!r}.")
 
 
 def _first_line(error):

@@ -1,8 +1,12 @@
 """The data sets: real, standardised by the training set, split by a seed, and clear about what does not work."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from helpers import data
 from helpers.data import load
 
 
@@ -77,23 +81,87 @@ def test_unknown_name_lists_what_works():
         load("cifar")
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
-def test_keras_data_sets_are_standardised_and_cut(name, monkeypatch):
+@pytest.fixture
+def keras_images(monkeypatch):
+    """50 images of noise, and 20 of them for testing, in place of MNIST and Fashion-MNIST."""
     import keras
 
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (50, 28, 28)).astype(np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (50, 28, 28)).astype(np.uint8)
     labels = np.arange(50).astype(np.uint8) % 10
-    monkeypatch.setattr(
-        getattr(keras.datasets, name), "load_data", lambda: ((images, labels), (images[:20], labels[:20]))
-    )
-    data = load(name, train_size=30, seed=1)
-    assert data.x_train.shape == (30, 784)
-    assert data.x_test.shape == (20, 784)
-    assert data.x_train.std() == pytest.approx(1, abs=1e-4)
-    np.testing.assert_allclose(data.pixels(data.x_test)[7], images[7], atol=1e-3)
+    for name in ("mnist", "fashion_mnist"):
+        module = getattr(keras.datasets, name)
+        monkeypatch.setattr(module, "load_data", lambda: ((images, labels), (images[:20], labels[:20])))
+    return images
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_keras_data_sets_are_standardised_and_cut(name, keras_images):
+    images = load(name, train_size=30, seed=1)
+    assert images.x_train.shape == (30, 784)
+    assert images.x_test.shape == (20, 784)
+    assert images.x_train.std() == pytest.approx(1, abs=1e-4)
+    np.testing.assert_allclose(images.pixels(images.x_test)[7], keras_images[7], atol=1e-3)
     with pytest.raises(ValueError, match="from 10 to 50, received 51"):
         load(name, train_size=51)
+
+
+def test_images_become_small_by_averaging(keras_images):
+    small = load("mnist", image_size=8)
+    assert small.x_train.shape == (50, 64)
+    pixels = small.pixels(small.x_test)
+    assert pixels.shape == (20, 8, 8)
+    assert abs(small.x_train.mean()) < 1e-6
+    # One pixel is the mean of 4 x 4; at the corner three quarters of them are the padding of 2 rows and 2 columns.
+    np.testing.assert_allclose(pixels[3, 4, 2], keras_images[3, 14:18, 6:10].mean(), atol=1e-3)
+    np.testing.assert_allclose(pixels[3, 0, 7], keras_images[3, :2, 26:].mean() / 4, atol=1e-3)
+    assert repr(small) == "load('mnist', seed=0, train_size=50, test_size=20, image_size=8)"
+    np.testing.assert_array_equal(eval(repr(small)).x_test, small.x_test)
+
+
+@pytest.mark.parametrize("image_size", [1, 2, 4, 8, 16, 32])
+def test_every_divisor_of_32_is_a_size(keras_images, image_size):
+    assert load("mnist", image_size=image_size).x_train.shape == (50, image_size**2)
+
+
+@pytest.mark.parametrize("image_size", [0, -8, 7, 28, 64, 8.0, "8", True])
+def test_other_sizes_say_which_there_are(keras_images, image_size):
+    with pytest.raises(ValueError, match=r"'mnist' must be one of 1, 2, 4, 8, 16, 32, received "):
+        load("mnist", image_size=image_size)
+
+
+def test_digits_have_one_size():
+    np.testing.assert_array_equal(load("digits", image_size=8).x_train, load("digits").x_train)
+    with pytest.raises(ValueError, match=r"image_size of 'digits' must be one of 8, received 16"):
+        load("digits", image_size=16)
+
+
+def test_the_course_uses_digits():
+    assert data.COURSE_DATA == {"name": "digits"}
+    assert repr(load()) == repr(load("digits")) == "load('digits', seed=0, train_size=1200, test_size=597)"
+
+
+def test_one_edit_gives_the_course_other_data(keras_images, monkeypatch):
+    monkeypatch.setattr(
+        data, "COURSE_DATA", {"name": "fashion_mnist", "image_size": 8, "train_size": 40, "test_size": 15}
+    )
+    images = load()
+    assert (images.x_train.shape, images.x_test.shape) == ((40, 64), (15, 64))
+    assert images.class_names[0] == "T-shirt/top"
+    assert repr(images) == "load('fashion_mnist', seed=0, train_size=40, test_size=15, image_size=8)"
+    # What a notebook asks for beside it counts, and so do the other sizes of a call by name.
+    other = load(seed=3, train_size=20, test_size=10)
+    assert repr(other) == "load('fashion_mnist', seed=3, train_size=20, test_size=10, image_size=8)"
+    assert load("digits").x_train.shape == (1200, 64)
+
+
+@pytest.mark.parametrize(
+    "source", sorted((Path(__file__).parent.parent / "source").glob("*.py")), ids=lambda path: path.stem
+)
+def test_no_notebook_names_the_data_by_itself(source):
+    code = [line for line in source.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    assert not [line for line in code if re.search(r"""\bload\(["']""", line)], (
+        "COURSE_DATA in helpers/data.py names it"
+    )
 
 
 def test_no_network_names_the_offline_choice(monkeypatch):
