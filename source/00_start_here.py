@@ -58,7 +58,7 @@ import matplotlib.pyplot as plt
 
 from helpers.data import load
 
-digits = load("digits")
+digits = load()
 figure, axes = plt.subplots(2, 12, figsize=(9, 1.8))
 for axis, image, label in zip(axes.flat, digits.pixels(digits.x_train), digits.y_train):
     axis.imshow(image, cmap="gray_r")

@@ -60,7 +60,7 @@ from helpers.training import Probes, sweep, train_many
 import keras
 from keras.layers import Activation, BatchNormalization, Dense
 
-digits = load("digits")
+digits = load()
 print(digits)
 
 

@@ -40,7 +40,7 @@ import numpy as np
 
 from helpers.data import load
 
-digits = load("digits")
+digits = load()
 images = digits.pixels(digits.x_train).round().astype("float64")  # grey levels from 0 (paper) to 16 (full ink)
 batch = images[:32, 2]  # 32 images, the pixels of their third row
 print("all images:", images.shape, "  our batch:", batch.shape)

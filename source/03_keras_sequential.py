@@ -46,7 +46,7 @@ model = Sequential([
 # %%
 from helpers.data import load
 
-digits = load("digits")
+digits = load()
 print(digits)
 
 # %% [markdown]

@@ -96,7 +96,7 @@ from helpers import plots
 from helpers.data import load
 from helpers.training import sweep
 
-digits = load("digits")
+digits = load()
 activations, rates = ["relu", "tanh", "sigmoid"], [0.03, 0.1, 0.3, 1.0, 3.0]
 shared = {"activation": activations, "learning_rate": rates}
 results = sweep(

@@ -45,7 +45,7 @@ import tensorflow as tf
 
 from helpers.data import load
 
-digits = load("digits")
+digits = load()
 print(digits)
 
 # %% [markdown]

@@ -46,7 +46,7 @@ from helpers.data import load
 
 def split(number, size, wrong):
     """Digits split by their own number; a share `wrong` of the training labels is replaced by another class."""
-    digits = load("digits", seed=number, train_size=size, test_size=597)
+    digits = load(seed=number, train_size=size, test_size=597)
     random = np.random.default_rng(number)
     replaced = random.permutation(size)[: round(wrong * size)]
     labels = digits.y_train.copy()
@@ -305,7 +305,7 @@ my_prediction = None  # your guess: a set out of {"before each BatchNorm", "afte
 # %% tags=["nbval-ignore-output"]
 import functools
 
-digits = load("digits")
+digits = load()
 PLACES = {"before each BatchNorm": "before_normalization", "after each activation": "after_activation",
           "once, at the end": "last_layer"}
 deep = {
