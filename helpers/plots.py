@@ -63,19 +63,29 @@ def learning_curves(arms, score="test_accuracy", *, statistics="moving"):
     figure, axis = new_figure(width=7.5, height=3.6)
     sentences = []
     for i, (name, runs) in enumerate(arms.items()):
-        values = 100 * getattr(getattr(runs, statistics), score)
-        intervals = [mean_interval(values[:, at], unit="") for at in range(values.shape[1])]
-        mean, low, high = (
-            np.array([getattr(interval, part) for interval in intervals]) for part in ("mean", "low", "high")
-        )
-        axis.fill_between(runs.evaluated_at, low, high, color=COLORS[i], alpha=0.2, linewidth=0)
-        axis.plot(runs.evaluated_at, mean, color=COLORS[i], linestyle=LINESTYLES[i], marker=MARKERS[i], markersize=4,
-                  markevery=max(1, len(mean) // 10), label=name)  # fmt: skip
-        sentences.append(f"{name}: {mean[0]:.0f} % after {runs.evaluated_at[0]} steps, {mean[-1]:.1f} % at the end")
+        values = getattr(getattr(runs, statistics), score)
+        interval_band(axis, dict(zip(runs.evaluated_at, map(mean_interval, values.T), strict=True)), i, name)
+        first, last = 100 * values[:, 0].mean(), 100 * values[:, -1].mean()
+        sentences.append(f"{name}: {first:.0f} % after {runs.evaluated_at[0]} steps, {last:.1f} % at the end")
     axis.set(xlabel="training steps", ylabel=f"{score.replace('_', ' ')} (%)")
     axis.legend(frameon=False, loc="best")
     seeds = len(next(iter(arms.values())).seeds)
     return Plot(figure, f"{'; '.join(sentences)}. Lines are means of {seeds} seeds, bands their 95 % intervals.")
+
+
+def interval_band(axis, intervals, arm, label):
+    """Draw one arm into a Matplotlib axis: the means as a line, the 95 % intervals as a band, shares in percent.
+
+    intervals: {x: Interval}. arm: its number, which gives colour, line style and marker.
+    """
+    scale = 1 if next(iter(intervals.values())).unit == "" else 100
+    mean, low, high = (
+        scale * np.array([getattr(interval, part) for interval in intervals.values()])
+        for part in ("mean", "low", "high")
+    )
+    axis.fill_between(list(intervals), low, high, color=COLORS[arm], alpha=0.2, linewidth=0)
+    axis.plot(list(intervals), mean, color=COLORS[arm], linestyle=LINESTYLES[arm], marker=MARKERS[arm], markersize=4,
+              markevery=max(1, len(mean) // 10), label=label)  # fmt: skip
 
 
 def learning_rate_sweep(arms, *, trained=0.9, statistics="recomputed"):
@@ -102,7 +112,8 @@ def learning_rate_sweep(arms, *, trained=0.9, statistics="recomputed"):
     axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
     axis.minorticks_off()
     axis.legend(frameon=False, loc="best")
-    return Plot(figure, f"{'; '.join(sentences)}. Lines are means over {final.shape[1]} seeds, each dot is one seed.")
+    return Plot(figure, f"{'; '.join(sentences)}. Lines are means over {final.shape[1]} seeds, each dot is one seed. "
+                f"Dotted: {100 * trained:.0f} %.")  # fmt: skip
 
 
 def paired_arms(arms, *, unit="%"):
@@ -320,6 +331,7 @@ def ridgelines(arms, *, layer, unit, seed, every=2):
         axis.set(title=f"{name} · hidden layer {layer}, unit {unit}", xlabel="pre-activation")
         axis.grid(axis="x")
         widths.append(f"{name} from {values[0].std():.2f} to {values[-1].std():.2f}")
+    axes[0].set_yticks(at[:: -(-len(at) // 8)])  # at most 8, and none above the last step, where only its hill is
     axes[0].set_ylabel("training step (first below, last on top)")
     return Plot(figure, f"Each hill is the unit's distribution over the same {values.shape[1]} images at one step, "
                         f"seed {seed}; all hills have the same height. Its standard deviation goes, "
@@ -445,8 +457,8 @@ def saturation(arms, *, limit=0.99):
         axis.hist(inputs, bins=np.linspace(-20, 20, 81), density=True, color=COLORS[i])
         for edge in (-np.arctanh(limit), np.arctanh(limit)):
             axis.axvline(edge, color="black", linestyle=":")
-        axis.set(title=f"{name}: {saturated:.0f} % saturated", xlabel="value that reaches tanh")
-        said.append(f"{name}: {saturated:.0f} % of the values are saturated before the first step, "
+        axis.set(title=f"{name}: {saturated:.1f} % saturated", xlabel="value that reaches tanh")
+        said.append(f"{name}: {saturated:.1f} % of the values are saturated before the first step, "
                     f"{100 * runs.recomputed.test_accuracy[:, -1].mean():.0f} % test accuracy after "
                     f"{runs.evaluated_at[-1]} steps")  # fmt: skip
     axes[0].set_ylabel("density")

@@ -61,6 +61,8 @@ print("The Dense layer itself applies:", hidden[0].activation.__name__)
 print("and BatchNormalization receives the result: the order is 'after'.")
 
 # %% [markdown]
+# > **The lesson:** Here, BatchNormalization is applied before each activation function.
+#
 # For "before", the `Dense` must stay linear, with the `Activation` as a layer of its own, as in the lesson's code.
 #
 # ## The experiment
@@ -195,8 +197,8 @@ for name, function in functions.items():
 
 # %% [markdown]
 # After a sigmoid the values hardly vary: a standard deviation of a fifth. Between two hidden layers the next BatchNorm makes up for that. In
-# front of the scores nothing does. So whatever a weight below changes, the scores change less, and the weight's gradient is smaller: by about
-# that standard deviation. See whether it is so for the first layer's weights, before any training:
+# front of the scores there is no BatchNorm to do that. So when a weight further down changes, the scores move less than with "after". Its
+# gradient is smaller, by about that standard deviation. See whether it is so for the first layer's weights, before any training:
 
 # %%
 import tensorflow as tf
@@ -236,8 +238,9 @@ plots.learning_rate_sweep(
 )
 
 # %% [markdown]
-# Two curves of much the same height, one further to the left. Anyone who compares them at *one* learning rate finds the winner that this
-# learning rate favours. Keep that in mind when you read that one design beats another.
+# On the left "before" runs behind: it needs a higher rate to come as far as "after". On the right "after" falls, and "before" still stands.
+# Anyone who compares them at *one* learning rate finds the winner that this rate favours. Keep that in mind when you read that one design
+# beats another.
 #
 # There is a second reason on the right-hand side. tanh and sigmoid are *bounded*: in the order "before" a layer never hands on more than 1, however wild
 # the step was. In the order "after", gamma and beta have the last word, nothing limits them, and the network can explode.
@@ -265,7 +268,8 @@ def again(activation, depth, rate):
 
 
 # %% [markdown]
-# First the cell where **before** led most. Look at whether "after" ever recovers.
+# First the cell where **before** led most. Look at whether "after" ever recovers. (A network of NaNs answers 0 to every image, and is right
+# where the digit is a 0.)
 
 # %% tags=["nbval-ignore-output"]
 high_edge = again(*most_before)
@@ -300,7 +304,7 @@ for step in (150, 600):
 assert min(before_leads[150].low, before_leads[600].low, after_leads[150].low) > 0.05
 assert after_leads[600].mean < after_leads[150].mean / 2
 print(f"At learning rate {most_before[2]:g} 'before' leads, and stays ahead: 'after' has broken down.")
-print(f"At learning rate {most_after[2]:g} 'after' leads, but its lead melts away: 'before' was only slower.")
+print(f"At learning rate {most_after[2]:g} 'after' leads, but its lead shrinks to less than half: 'before' is late, and catching up.")
 
 # %% [markdown]
 # So the two edges are of different kinds. On the left the other order is *late*. On the right it is *lost*.
@@ -387,7 +391,7 @@ print("measured:", tuple("yes" if gap.mean >= 0.05 else "no" for gap in (some_lo
 #
 # A well-known comparison on large images is the
 # [caffenet-benchmark](https://github.com/ducha-aiki/caffenet-benchmark) (`batchnorm.md`, 2017; paper: Mishkin et al., arXiv:1606.02228): two architectures on
-# ImageNet at 128 pixels, one run for each cell. Read both columns, and what each of them alone would make you believe.
+# ImageNet at 128 pixels, one run for each cell. Cover one column and ask which order you would choose. Then look at the other.
 #
 # | Batch Normalization | CaffeNet | GoogLeNet |
 # |---|---|---|

@@ -105,8 +105,9 @@ my_prediction = None  # your guess: "overfitting", "the moving averages" or "bad
 # %% [markdown]
 # To tell these apart, score the *same weights* twice: once with the moving averages, as `predict` does, and once with
 # the mean and variance of the whole training set put in their place ("recomputed"). Overfitting would hurt both.
-# `train_many` trains eight seeds side by side and gives both scores. It runs with two momenta. In training mode nothing
-# depends on the momentum, so the same seed gets the same weights with both.
+# `train_many` trains eight seeds side by side and gives both scores. (It drops the last, smaller batch: nine steps are
+# one epoch, where `fit` takes ten.) It runs with two momenta. In training mode nothing depends on the momentum, so the
+# same seed gets the same weights with both.
 
 # %% tags=["nbval-ignore-output"]
 from helpers.training import train_many
@@ -132,9 +133,9 @@ figure, axis = new_figure(height=4)
 for i, (name, scores) in enumerate(curves.items()):
     axis.plot(steps, 100 * scores.test_accuracy.mean(axis=0), color=COLORS[i], ls=LINESTYLES[i], marker=MARKERS[i],
               ms=4, label=name)
-blue, green = (100 * scores.test_accuracy[:, 1].mean() for scores in (lag[0.99].moving, lag[0.99].recomputed))
-axis.annotate("", (steps[1], blue), xytext=(steps[1], green), arrowprops={"arrowstyle": "<->"})
-axis.annotate("the same weights,\nother statistics", (steps[1], (blue + green) / 2), xytext=(45, 74),
+blue, green = (100 * scores.test_accuracy[:, 0].mean() for scores in (lag[0.99].moving, lag[0.99].recomputed))
+axis.annotate("", (steps[0], blue), xytext=(steps[0], green), arrowprops={"arrowstyle": "<->"})
+axis.annotate("the same weights,\nother statistics", (steps[0], (blue + green) / 2), xytext=(45, 64),
               arrowprops={"arrowstyle": "-"})
 axis.set(xlabel="training steps (9 are one epoch)", ylabel="test accuracy (%)", ylim=(60, 101))
 axis.legend(loc="lower right")
@@ -159,7 +160,7 @@ batch = np.random.default_rng(0).normal(size=(64, 1)).astype("float32")
 batch += 5 - batch.mean()
 for step in range(1, 460):
     layer(batch, training=True)
-    if step in (1, 9, 32, 100, 230, 459):
+    if step in (1, 9, 69, 230, 459):  # 69, 230 and 459 cover one half, 90 % and 99 %
         covered, formula = layer.moving_mean.numpy()[0] / 5, 1 - 0.99**step
         print(f"step {step:3}   moving mean {5 * covered:.2f} of 5   covered {covered:6.1%}   1 − 0.99^k = {formula:6.1%}")
         assert abs(covered - formula) < 1e-3
@@ -167,7 +168,7 @@ for step in range(1, 460):
 # %% [markdown]
 # After `k` steps the average has covered **1 − momentum^k** of the way. It counts *steps*, so few large batches warm it
 # up less than many small ones. What helps: more steps, a lower momentum (such as 0.9 for short runs), or statistics
-# recomputed after training, as Ioffe & Szegedy did in 2015 (`re_estimate` below does it in four lines). What does not
+# recomputed after training, as Ioffe & Szegedy did in 2015 (`re_estimate` below does it). What does not
 # help: fighting overfitting that is not there.
 #
 # ## `training=True` at inference
@@ -223,27 +224,31 @@ print("measured: with training=True", "many of them" if changed[True].low > 0.05
       "change; with training=False", "none" if changed[False].high == 0 else "some")
 
 # %% [markdown]
-# Look at three of those images, chosen among those that inference reads correctly. The image in bold is the same on the
-# left and on the right; only its three neighbours differ.
+# Look at three of those images, chosen among those that inference reads correctly. The first image of each four is the
+# same on the left and on the right; only its three neighbours differ.
 
 # %% tags=["nbval-ignore-output"]
-first, second = (predict(0, shuffled(order), 4, training=True) for order in (0, 50))
-right = predict(0, shuffled(0), 4, training=False) == y
-victims = np.flatnonzero((first == y) & (second != y) & right)[:3]
+one, other = shuffled(0), shuffled(50)
+in_one, in_other = predict(0, one, 4, training=True), predict(0, other, 4, training=True)
+right = predict(0, one, 4, training=False) == y
+victims = np.flatnonzero(right & (in_one == y) & (in_other != y))[:3]
 
-figure, axes = new_figure(3, 9, width=9, height=3.8, width_ratios=[1, 1, 1, 1, 0.6, 1, 1, 1, 1])
-for axis in axes.ravel():
-    axis.set_axis_off()
-for row, victim in enumerate(victims):
-    for side, (order, predicted) in enumerate(((shuffled(0), first), (shuffled(50), second))):
-        batch = order.reshape(-1, 4)[np.flatnonzero(order == victim)[0] // 4]
-        for column, image in enumerate([victim, *batch[batch != victim]]):
-            axis = axes[row, 5 * side + column]
-            axis.imshow(digits.pixels(x[image : image + 1])[0], cmap="gray_r")
-            axis.set_title(f"predicted {predicted[victim]}" if column == 0 else "neighbour", fontsize=9,
-                           color="black" if column == 0 else "#777777", weight="bold" if column == 0 else "normal")
+
+def batch_of(image, order):
+    """The four images of its batch, this one first."""
+    batch = order[order.tolist().index(image) // 4 * 4 :][:4]
+    return [image, *batch[batch != image]]
+
+
+figure, axes = new_figure(3, 2, width=8, height=4.4)
+for row, victim in zip(axes, victims, strict=True):
+    for axis, order, predicted in zip(row, (one, other), (in_one, in_other), strict=True):
+        images = digits.pixels(x[batch_of(victim, order)])
+        axis.imshow(np.hstack(np.pad(images, ((0, 0), (0, 0), (1, 1)))), cmap="gray_r")
+        axis.set_title(f"first image read as {predicted[victim]}", fontsize=9, loc="left")
+        axis.set_axis_off()
 Plot(figure, "With training=True: " + "; ".join(
-    f"the same {y[victim]} is read as {first[victim]} on the left and as {second[victim]} on the right"
+    f"the same {y[victim]} is read as {in_one[victim]} on the left and as {in_other[victim]} on the right"
     for victim in victims) + ".")
 
 # %% [markdown]
@@ -311,8 +316,8 @@ print("measured: above 80 %:", ", ".join(sorted(learned)))
 # The class *is* what the images of such a batch have in common. Batch Normalization subtracts what they have in common.
 # So in training the network never sees the class, and recomputed statistics cannot bring back what was never learned.
 # Layer Normalization looks at one example at a time and does not mind. **Shuffle** (`fit` does so for arrays, but not for
-# a `tf.data.Dataset` or a generator: there you shuffle yourself. Sorted data need a buffer as large as the data: one that
-# holds one class or two mixes only those).
+# a `tf.data.Dataset` or a generator: there you shuffle yourself. `Dataset.shuffle(n)` mixes only n examples at a time; for
+# sorted data n must be as large as the data).
 #
 # ## How large must a batch be?
 #
@@ -329,7 +334,7 @@ my_prediction = None  # your guess: (batch sizes below 90 %, "up", "same" or "do
 # %% [markdown]
 # Each point is the better one of two learning rates, both proportional to the batch size; the *training* accuracy
 # chooses. Batch Normalization is scored twice again, with moving and with recomputed statistics. Layer Normalization
-# beside it tells what is the batch's doing and what is Batch Normalization's. This is the longest cell of the notebook.
+# beside it tells what is the batch's doing and what is Batch Normalization's.
 
 # %% tags=["nbval-ignore-output"]
 from helpers.training import sweep
@@ -348,34 +353,23 @@ batchnorm = {size: better_of_two_rates("before", size) for size in (2, 4, 8, 32,
 layernorm = {size: better_of_two_rates("layer", size) for size in (2, 8, 32)}
 
 
-def lost_from_32(scores_at_32, scores):
-    """Test accuracy at batch 32 minus that at another batch size, seed by seed."""
-    return paired_difference(scores_at_32.test_accuracy[:, -1], scores.test_accuracy[:, -1])
-
-
-small_batch_loss = lost_from_32(batchnorm[32].recomputed, batchnorm[2].recomputed)
-large_batch_loss = lost_from_32(batchnorm[32].moving, batchnorm[128].moving)
-large_recomputed = lost_from_32(batchnorm[32].recomputed, batchnorm[128].recomputed)
-layernorm_loss = lost_from_32(layernorm[32].moving, layernorm[2].moving)
-print("lost from batch 32 to   2, BatchNorm, recomputed statistics:", small_batch_loss)
-print("lost from batch 32 to 128, BatchNorm, moving averages:      ", large_batch_loss)
-print("lost from batch 32 to 128, BatchNorm, recomputed statistics:", large_recomputed)
-print("lost from batch 32 to   2, LayerNorm:                       ", layernorm_loss)
-
 # %% tags=["nbval-ignore-output"]
-lines = {
-    "BatchNorm, moving averages": {size: result.moving for size, result in batchnorm.items()},
-    "BatchNorm, recomputed statistics": {size: result.recomputed for size, result in batchnorm.items()},
-    "LayerNorm": {size: result.moving for size, result in layernorm.items()},
+from helpers.plots import interval_band
+
+
+def final_accuracy(by_size, statistics):
+    """{batch size: the interval of the test accuracy at the end}, with "moving" or "recomputed" statistics."""
+    return {size: mean_interval(getattr(runs, statistics).test_accuracy[:, -1]) for size, runs in by_size.items()}
+
+
+final = {
+    "BatchNorm, moving averages": final_accuracy(batchnorm, "moving"),
+    "BatchNorm, recomputed statistics": final_accuracy(batchnorm, "recomputed"),
+    "LayerNorm": final_accuracy(layernorm, "moving"),
 }
-final = {name: {size: mean_interval(scores.test_accuracy[:, -1]) for size, scores in points.items()}
-         for name, points in lines.items()}
 figure, axis = new_figure(height=4)
-for i, (name, points) in enumerate(final.items()):
-    means, lows, highs = (100 * np.array([getattr(point, part) for point in points.values()])
-                          for part in ("mean", "low", "high"))
-    axis.fill_between(list(points), lows, highs, color=COLORS[i], alpha=0.2, lw=0)
-    axis.plot(list(points), means, color=COLORS[i], ls=LINESTYLES[i], marker=MARKERS[i], label=name)
+for i, (name, intervals) in enumerate(final.items()):
+    interval_band(axis, intervals, i, name)
 axis.set_xscale("log", base=2)
 axis.set_xticks(list(batchnorm), list(batchnorm))
 axis.set(xlabel=f"batch size ({EXAMPLES} images seen by every network)", ylabel="test accuracy (%)", ylim=(50, 101))
@@ -388,6 +382,15 @@ Plot(figure, "BatchNorm with recomputed statistics: " + ", ".join(
     f"{100 * max(p.mean for p in final['LayerNorm'].values()):.1f} %. Bands are 95 % intervals of 8 seeds.")
 
 # %%
+def lost_from_32(scores_at_32, scores):
+    """Test accuracy at batch 32 minus that at another batch size, seed by seed."""
+    return paired_difference(scores_at_32.test_accuracy[:, -1], scores.test_accuracy[:, -1])
+
+
+small_batch_loss = lost_from_32(batchnorm[32].recomputed, batchnorm[2].recomputed)
+large_batch_loss = lost_from_32(batchnorm[32].moving, batchnorm[128].moving)
+large_recomputed = lost_from_32(batchnorm[32].recomputed, batchnorm[128].recomputed)
+layernorm_loss = lost_from_32(layernorm[32].moving, layernorm[2].moving)
 print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
 print("below 90 %, even with recomputed statistics, at batch sizes:", [size for size in recomputed if recomputed[size].high < 0.9])
 print("from 32 to 128 with moving averages:", "down" if large_batch_loss.low > 0.02 else "not clearly down")
@@ -412,6 +415,8 @@ my_prediction = None  # your guess: the difference in test accuracy, in percenta
 
 # %% [markdown]
 # The four logical devices from the beginning stand for four graphics cards. `MirroredStrategy` splits every batch of 8.
+# Training is short: one pass over 400 images. Each device keeps moving averages of its own; we score with the first
+# device's, as `save` keeps those. The cell takes about twenty seconds and shows no bar.
 
 
 # %%
@@ -441,7 +446,7 @@ def train_on_four_devices(synchronized, seeds, images=400):
         model.set_weights(two_layers(synchronized).get_weights())  # the same start for both arms
         order = np.random.default_rng(seed).permutation(len(digits.x_train))[:images]
         model.fit(digits.x_train[order], digits.y_train[order], batch_size=8, shuffle=False, verbose=0)
-        logits = model(digits.x_test)  # on the first device, with its own moving averages: those that `save` would keep
+        logits = model(digits.x_test)  # on the first device, with its averages
         scores.append(np.mean(np.argmax(logits, axis=1) == digits.y_test))
     return scores
 
@@ -457,7 +462,7 @@ print("your prediction:", my_prediction if my_prediction is not None else "no pr
 print("measured: synchronized is better for every seed:", bool(np.all(np.subtract(replicas[True], replicas[False]) > 0)))
 
 # %% [markdown]
-# Five seeds are few, and this is one small network: take the direction from it, not the size. The count that matters
+# Five seeds are few, training was short, and this is one small network: take the direction from it, not the size. The count that matters
 # for Batch Normalization is *images per device*, unless you synchronise.
 #
 # ## Freezing, and the compile-again trap
@@ -533,11 +538,14 @@ def accuracy_of(model, x):
 
 
 def re_estimate(model, x):
-    """Set all moving averages to the statistics of x under the present weights. Needs no labels. Leaves momentum 0."""
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.0  # keep nothing of the old value
+    """Set all moving averages to the statistics of x under the present weights. Needs no labels."""
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    usual = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0  # keep nothing of the old value
     model(x, training=True)
+    for norm, momentum in zip(norms, usual, strict=True):
+        norm.momentum = momentum  # or the next `fit` would remember its last batch only
 
 
 new_domain = {"as before": [], "new lamp": [], "new lamp, re-estimated": []}
