@@ -26,6 +26,7 @@ sys.path.insert(0, str(TOOLS))
 from exercises import ROOT, STUB, with_points  # noqa: E402
 
 NOTEBOOK, ASSIGNMENT = "07_exercises", "exercises"
+CELL_SECONDS = 40
 CONFIG = f'''c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "batchnorm"
 # Of a submission the notebook counts and nothing else: a folder helpers/ of a learner's own would shadow the course's.
@@ -35,7 +36,7 @@ c.ClearSolutions.code_stub = {{"python": "{STUB}"}}
 c.IgnorePattern.enabled = True
 c.IgnorePattern.pattern = "(?s).*"
 # Seconds for one cell, for code outside of the checks: these have their own limit.
-c.Execute.timeout = 40
+c.Execute.timeout = {CELL_SECONDS}
 '''
 
 
@@ -68,17 +69,34 @@ def make_course(folder):
 
 
 def find_submissions(folder):
-    """Learner's name → notebook, from a folder of notebooks or of folders."""
+    """Learner's name → notebook, from a folder of notebooks or of folders.
+
+    Raises FileNotFoundError where there is none, and ValueError where two come out with the same learner's name.
+    """
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}: expected one that holds the submissions.")
     found = {}
     for path in sorted(Path(folder).iterdir()):
+        if path.name.startswith((".", "__")):  # .ipynb_checkpoints, __MACOSX: made by programs, not by learners
+            continue
         if path.suffix == ".ipynb":
-            found[_student(path.stem)] = path
+            student, notebook = _student(path.stem), path
         elif path.is_dir():
-            notebooks = sorted(path.rglob("*.ipynb"), key=lambda one: (one.stem != NOTEBOOK, len(one.parts), one.name))
-            found[_student(path.name)] = notebooks[0] if notebooks else path / f"{NOTEBOOK}.ipynb"
+            notebooks = sorted(_notebooks(path), key=lambda one: (one.stem != NOTEBOOK, len(one.parts), one.name))
+            student, notebook = _student(path.name), notebooks[0] if notebooks else path / f"{NOTEBOOK}.ipynb"
+        else:
+            continue
+        if student in found:
+            raise ValueError(f"Two submissions of {student!r}: {found[student]} and {notebook}. Rename one of them.")
+        found[student] = notebook
     if not found:
         raise FileNotFoundError(f"No submissions in {folder}: expected notebooks, or folders named after the learners.")
     return found
+
+
+def _notebooks(folder):
+    """All notebooks below a learner's folder but the copies that Jupyter makes."""
+    return (path for path in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 
 
 def _student(name):
@@ -130,12 +148,14 @@ def grade(submissions, course):
     """
     # Before anything that a submission brings along, Python finds the course's own helpers.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    found = find_submissions(submissions)
     course = Path(course).resolve()
     api = make_course(course)
     release = nbformat.read(course / "release" / ASSIGNMENT / f"{NOTEBOOK}.ipynb", as_version=4)
     grades = {}
     warnings.filterwarnings("ignore", module="nbgrader")  # its own dealings with SQLAlchemy
-    for student, path in find_submissions(submissions).items():
+    for number, (student, path) in enumerate(found.items(), 1):
+        print(f"Grading {student} ({number} of {len(found)})", flush=True)  # some take minutes
         remarks = _grade_one(api, course, release, student, path)
         grades[student] = {"scores": _scores(api, student), "remarks": remarks}
         grades[student]["total"] = round(sum(grades[student]["scores"].values()), 2)
@@ -157,8 +177,24 @@ def _grade_one(api, course, release, student, path):
     result = api.autograde(ASSIGNMENT, student)
     if not result["success"]:
         return [*remarks, f"not graded: {_last_line(result)}"]
+    graded = nbformat.read(course / "autograded" / student / ASSIGNMENT / f"{NOTEBOOK}.ipynb", as_version=4)
+    remarks += what_did_not_end(graded)
     result = api.generate_feedback(ASSIGNMENT, student)
     return remarks if result["success"] else [*remarks, f"no feedback page: {_last_line(result)}"]
+
+
+def what_did_not_end(graded):
+    """A remark for each cell of an executed submission that was stopped: its points alone do not tell why."""
+    remarks = []
+    for cell in graded.cells:
+        name = _grade_id(cell) or "a cell of the learner's own"
+        for output in cell.get("outputs", []):
+            late = re.search(r"still running after (\d+) seconds", output.get("data", {}).get("text/markdown", ""))
+            if late:
+                remarks.append(f"{name.removesuffix('_check')} was stopped after {late[1]} seconds")
+            elif output.get("ename") == "CellTimeoutError":
+                remarks.append(f"{name} was stopped after {CELL_SECONDS} seconds")
+    return remarks
 
 
 def _scores(api, student):
@@ -215,5 +251,9 @@ if __name__ == "__main__":
     parser.add_argument("submissions", type=Path)
     parser.add_argument("--course", type=Path, default=ROOT / "build" / "course")
     arguments = parser.parse_args()
-    print(table(grade(arguments.submissions, arguments.course)))
+    try:
+        grades = grade(arguments.submissions, arguments.course)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(str(error))
+    print(f"\n{table(grades)}")
     print(f"\nGradebook, feedback pages and grades.csv: {arguments.course}")

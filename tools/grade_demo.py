@@ -21,26 +21,27 @@ FOLDER = ROOT / "build" / "grade-demo"
 
 # exercise → (the answer cell, the points it deserves). What is not named is left unanswered.
 PARTIAL = {
-    "ex1": ('ex1 = "b"', 2),
-    "ex2": ('ex2 = "b"', 1),  # before, but not for that reason
+    "ex1": ('ex1 = "b"', QUESTIONS["ex1"].points),
+    "ex2": ('ex2 = "b"', QUESTIONS["ex2"].points / 2),  # before, but not for that reason
     "quiz1": ('quiz1 = "b"', 0),
     "normalize": (
         "def normalize(x, epsilon=1e-3):\n    x = np.asarray(x)\n"
         "    return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0, ddof=1) + epsilon)",
         # In quarters of a point. ddof=1: a constant column gives 0 and the arguments stay, 1 part of 6.5.
-        round(4 * 4 * 1 / 6.5) / 4,
+        round(4 * QUESTIONS["normalize"].points * 1 / 6.5) / 4,
     ),
     "warm_up_steps": ("def warm_up_steps(momentum, fraction):\n    return 1 / 0", 0),
     "fold_batchnorm": (
         "def fold_batchnorm(kernel, bias, gamma, beta, moving_mean, moving_variance, epsilon=1e-3):\n"
         "    scale = gamma / np.sqrt(moving_variance + epsilon)\n    return kernel * scale, bias",
-        round(4 * 5 * 2.5 / 7.5) / 4,  # the kernel and the untouched arguments, 2.5 parts of 7.5
+        round(4 * QUESTIONS["fold_batchnorm"].points * 2.5 / 7.5)
+        / 4,  # the kernel and the untouched arguments, 2.5 parts of 7.5
     ),
     "update_moving": (
         "def update_moving(moving_mean, moving_variance, x, momentum=0.99):\n    x = np.asarray(x)\n"
         "    mix = lambda old, new: momentum * old + (1 - momentum) * new\n"
         "    return mix(moving_mean, x.mean(axis=0)), mix(moving_variance, x.var(axis=0, ddof=1))",
-        4,  # the unbiased variance counts as right
+        QUESTIONS["update_moving"].points,  # the unbiased variance counts as right
     ),
 }
 
@@ -57,7 +58,7 @@ HOSTILE = {
         "    os.write(2, b'noise that Python does not see\\n')\n    logging.error('and more')\n"
         "    scale = gamma / np.sqrt(moving_variance + epsilon)\n"
         "    return kernel * scale, (bias - moving_mean) * scale + beta",
-        5,
+        QUESTIONS["fold_batchnorm"].points,
     ),
     "train_step": ("def train_step(model, optimizer, loss_fn, x, y):\n    raise KeyboardInterrupt", 0),
 }

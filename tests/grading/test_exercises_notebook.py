@@ -2,11 +2,13 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import jupytext
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from helpers.grading import course
 from helpers.grading.course import QUESTIONS
@@ -52,7 +54,7 @@ def test_the_unanswered_notebook_runs_and_earns_nothing(student, monkeypatch):
     results = [values[f"{question}_check"] for question in QUESTIONS]
     assert [result.attempted for result in results] == [False] * len(QUESTIONS)
     assert [repr(result) for result in results] == ["0"] * len(QUESTIONS)
-    assert "0 of 67 points" in str(list(values.values())[-1])
+    assert f"0 of {sum(one.points for one in QUESTIONS.values()):g} points" in str(list(values.values())[-1])
 
 
 def test_the_solved_notebook_earns_everything(solved, monkeypatch):
@@ -162,3 +164,55 @@ def test_submissions_are_found_as_files_and_as_folders(tmp_path):
     }  # fmt: skip
     with pytest.raises(FileNotFoundError, match="No submissions"):
         grade.find_submissions(tmp_path / "empty")
+    with pytest.raises(FileNotFoundError, match=r"There is no folder .*nowhere"):
+        grade.find_submissions(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("second", ["Ada_L.ipynb", "Ada L/07_exercises.ipynb"])
+def test_no_learner_takes_the_place_of_another(tmp_path, second):
+    (tmp_path / second).parent.mkdir(exist_ok=True)
+    for name in ("Ada L.ipynb", second):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(ValueError, match=r"Two submissions of 'Ada_L': .*Ada.L.* and .*Ada.L.*Rename one of them"):
+        grade.find_submissions(tmp_path)
+
+
+def test_what_programs_leave_in_a_folder_is_no_submission(tmp_path):
+    for name in ("ada/07_exercises.ipynb", ".ipynb_checkpoints/eve-checkpoint.ipynb", "__MACOSX/ada.ipynb",
+                 "._ada.ipynb", "bob/.ipynb_checkpoints/07_exercises.ipynb", "bob/part/mine.ipynb"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    found = grade.find_submissions(tmp_path)
+    assert {name: path.name for name, path in found.items()} == {"ada": "07_exercises.ipynb", "bob": "mine.ipynb"}
+
+
+@pytest.mark.parametrize("names", [None, ("Ada L.ipynb", "Ada_L.ipynb")])
+def test_submissions_that_can_not_be_graded_end_in_one_line(tmp_path, names):
+    for name in names or ():
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / name).write_text("{}")
+    command = [sys.executable, "tools/grade.py", str(tmp_path / "in"), "--course", str(tmp_path / "course")]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("Two submissions of 'Ada_L'" if names else "There is no folder")
+    assert answer.stderr.count("\n") == 1
+    assert not (tmp_path / "course").exists()  # nothing was overwritten
+
+
+def test_what_did_not_end_is_said_in_a_remark(student):
+    executed = exercises.copy.deepcopy(student)
+
+    def endless(x, epsilon=1e-3):
+        while True:
+            pass
+
+    shown = course.check("normalize", endless)._repr_mimebundle_()
+    cells = {cell.metadata.nbgrader.grade_id: cell for cell in graded(executed)}
+    cells["normalize_check"].outputs = [new_output("execute_result", shown)]
+    cells["ex1_check"].outputs = [new_output("execute_result", course.check("ex1", "a")._repr_mimebundle_())]
+    cells["update_moving"].outputs = [new_output("error", ename="CellTimeoutError", evalue="", traceback=[])]
+    cells["freeze"].outputs = [new_output("error", ename="NameError", evalue="", traceback=[])]
+    assert grade.what_did_not_end(student) == []
+    assert grade.what_did_not_end(executed) == [
+        "normalize was stopped after 5 seconds", "update_moving was stopped after 40 seconds"
+    ]  # fmt: skip
