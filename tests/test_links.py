@@ -151,14 +151,24 @@ def test_an_address_that_can_not_be_is_refused(course, arguments, received):
     assert (course / "pyproject.toml").read_text() == before
 
 
-def test_changed_code_keeps_no_outputs(tmp_path):
+def test_changed_code_keeps_no_outputs_and_then_nothing_is_written(tmp_path):
     changed = published.copy_course(tmp_path)
-    source = changed / "source" / "00_start_here.py"
-    source.write_text(source.read_text(encoding="utf-8") + "\n# %%\n1 + 1\n", encoding="utf-8")
-    command = [sys.executable, "tools/build_notebooks.py", "--keep-outputs", "00_start_here"]
+    names = build_notebooks.source_names()
+    for name in names[-2:]:
+        source = changed / "source" / f"{name}.py"
+        source.write_text(source.read_text(encoding="utf-8") + "\n# %%\n1 + 1\n", encoding="utf-8")
+    command = [sys.executable, "tools/links.py", "ada/batchnorm-course"]
+    subprocess.run(command, cwd=changed, check=True, stdout=subprocess.DEVNULL)  # a new address for all of them
+    before = {path: path.read_bytes() for path in (changed / "notebooks").glob("*.ipynb")}
+    command = [sys.executable, "tools/build_notebooks.py", "--keep-outputs"]
     answer = subprocess.run(command, cwd=changed, capture_output=True, text=True)
-    assert answer.returncode != 0
-    assert "make notebooks NAMES=00_start_here" in answer.stderr
+    assert answer.returncode == 1
+    assert "Traceback" not in answer.stderr
+    for name in names[-2:]:  # one line for each, not only for the first
+        assert f"The code of {name} has changed" in answer.stderr
+        assert f"make notebooks NAMES={name}\n" in answer.stderr
+    assert answer.stderr.endswith("No notebook was written. Afterwards run `make links` again.\n")
+    assert {path: path.read_bytes() for path in (changed / "notebooks").glob("*.ipynb")} == before
 
 
 def test_all_relative_links_lead_somewhere():

@@ -113,15 +113,34 @@ def _without_widget(output):
     return output if set(data) - {"text/plain"} else None
 
 
+def keep_all_outputs(names):
+    """Write these notebooks with new texts and their outputs of before: all of them or, with an error, none."""
+    kept, problems = {}, []
+    for name in names:
+        try:
+            kept[name] = with_stored_outputs(name)
+        except (ValueError, FileNotFoundError) as error:
+            problems.append(str(error))
+    if problems:
+        sys.exit("\n".join([*problems, "No notebook was written. Afterwards run `make links` again."]))
+    for name, notebook in kept.items():
+        _write(name, notebook)
+
+
+def _write(name, notebook):
+    nbformat.validate(notebook)
+    nbformat.write(notebook, NOTEBOOKS / f"{name}.ipynb")
+
+
 def main(names, keep_outputs=False):
+    if keep_outputs:
+        return keep_all_outputs(names or source_names())
     os.environ["COURSE_RECORD_RESULTS"] = "1"  # only here do the notebooks write down their verdicts
     first, *others = source_names()
     bar = tqdm(names or [*others, first], disable=not sys.stderr.isatty())  # the first shows what the others found
     for name in bar:
         bar.set_description(name)
-        notebook = with_stored_outputs(name) if keep_outputs else execute(build(name))
-        nbformat.validate(notebook)
-        nbformat.write(notebook, NOTEBOOKS / f"{name}.ipynb")
+        _write(name, execute(build(name)))
 
 
 if __name__ == "__main__":
