@@ -148,8 +148,8 @@ for v in (0.0, 1e-4, 1e-3, 1e-2, 1.0, 36.0):
 
 # %% [markdown]
 # **Why we subtract the mean before squaring.** A formula from the textbooks needs only one pass over the data:
-# variance = E[x²] − E[x]². It is used for speed even in real layers (such as Keras 3 with PyTorch). Two passes are
-# safe. One pass, in the float32 that networks compute in, fails where the mean is large beside the spread:
+# variance = (mean of x²) − (mean of x)², written E[x²] − E[x]². It is used for speed even in real layers (such as
+# Keras 3 with PyTorch). Two passes are safe. One pass, in the float32 that networks compute in, fails where the mean is large beside the spread:
 
 # %%
 far = (batch + 10_000).astype("float32")  # the same spread, far from zero
@@ -161,8 +161,8 @@ print("E[x²] − E[x]²:    ", one_pass.round(1))
 assert abs(two_passes - variance).max() < 0.1 < abs(one_pass - variance).max()
 
 # %% [markdown]
-# Only multiples of 8 come out, and features 1 and 6 seem not to vary at all. Near 100 000 000 neighbouring float32
-# numbers lie 8 apart, and two of them were subtracted. A result can even be negative.
+# Only multiples of 8 come out, and features 1 and 6 seem not to vary at all. 10 000 squared is 100 000 000, and there
+# neighbouring float32 numbers lie 8 apart. Two of them were subtracted. A result can even be negative.
 #
 # ## What normalising does, and what it does not do
 #
@@ -186,6 +186,9 @@ Plot(figure, f"Left: means between {batch.mean(axis=0).min():.1f} and {batch.mea
              "and one dot alone makes the whole bar.")
 
 # %% [markdown]
+# Equal: the mean of every feature, 0, and the standard deviation of every feature that varies, 1 or nearly 1. As it was:
+# the order of the dots, and the shape of each strip.
+#
 # **Predict first.** Take one pixel over *all* training images and draw its histogram. Many believe that Batch
 # Normalization makes values "Gaussian", a bell curve. What will the histogram look like after normalising?
 
@@ -221,8 +224,8 @@ Plot(figure, f"Another ruler underneath, and no other change. {np.mean(pixel == 
 # > **The lesson:** Instead of letting values grow unpredictably, BatchNorm ensures that activations remain
 # > well-behaved.
 #
-# For the normalised values that is so: the scale of what comes in cannot get out. Multiply the input by 1, 10 or 1000,
-# shift it, and look. (The tiny difference is epsilon's. And the scale of the layer's *output* is set in the next step.)
+# For the normalised values that is so: whatever the scale that comes in, the same scale goes out. Multiply the input by 1, 10
+# or 1000, shift it, and look. (The tiny difference is epsilon's. And the scale of the layer's *output* is set in the next step.)
 
 # %%
 for factor, shift in ((1, 0), (10, 0), (1000, -500)):
@@ -479,7 +482,9 @@ print("✓ checkpoint 6: your NumPy layer agrees with the reference, for rank 2 
 #         2nd path                 3rd path
 # ```
 #
-# We walk back along the arrows, stop by stop. Two rules are enough. A number that served all N rows collects the
+# (`shifted` is x − mu, `inv_std` is 1/√(var + epsilon), and x̂ = shifted · inv_std is the normalised value.)
+#
+# We walk back along the arrows, stop by stop. Beside the rules from school, two are enough. A number that served all N rows collects the
 # **sum** of their gradients. And a mean over N rows gives each row **1/N** of its gradient.
 # First, the way forward once more, with a name for each stop:
 
@@ -514,7 +519,7 @@ dinv_std = (dx_hat * shifted).sum(axis=0)
 # %% [markdown]
 # **Back through inv_std = (var + epsilon)^(−1/2) and var = mean of shifted².** This is the path by which each
 # x changes the *spread* of its column, and with it every other output. The derivatives are those from school:
-# v^(−1/2) has −½ · v^(−3/2), and s² has 2s; the mean brings a 1/N.
+# v^(−1/2) has −½ · v^(−3/2), and s² has 2s; the mean brings a 1/N. (With v = var + epsilon, v^(−3/2) is inv_std³.)
 
 # %%
 dvar = dinv_std * -0.5 * inv_std**3
@@ -528,12 +533,17 @@ dmu = -dshifted.sum(axis=0)  # the second path
 dx = dshifted + dmu / N
 
 # %% [markdown]
-# That is the whole backward pass. Put the lines into each other, and most of it cancels to one line:
+# That is the whole backward pass. Now put the lines into each other. The first and the third path together give
+#
+# dshifted = inv_std · (dx̂ − x̂ · mean of dx̂·x̂),
+#
+# because inv_std · shifted is x̂, twice. The second path takes off the mean of dshifted, which is inv_std · mean of dx̂:
+# the other part has mean 0, as x̂ has. With dx̂ = γ · dy all of it is one line:
 #
 # $$dx = \frac{\gamma}{\sqrt{\text{var} + \epsilon}}\left(dy - \frac{\text{dbeta}}{N} - \hat{x}\,\frac{\text{dgamma}}{N}\right)$$
 #
-# (The mean of shifted is 0, so the spread contributes nothing to dmu; and inv_std · shifted is x̂. The paper has the
-# named steps as six equations in its section 3.)
+# (dbeta/N is the mean of dy, and dgamma/N the mean of dy · x̂. The paper has the named steps as six equations in its
+# section 3.)
 
 # %% tags=["nbval-ignore-output"]
 dx_short = gamma * inv_std * (dy - dbeta / N - x_hat * dgamma / N)
@@ -547,8 +557,8 @@ print("✓ checkpoint 7: the named steps and the short formula agree")
 # %% [markdown]
 # ## See what the two subtracted terms do
 #
-# dbeta/N is the mean of dy. dgamma/N is the mean of dy · x̂, which is the slope of the straight line that fits dy best
-# over x̂ (as x̂ has mean 0 and standard deviation 1). So the formula says: **fit a straight line to dy over x̂,
+# The mean of dy is its level, and the mean of dy · x̂ is the slope of the straight line that fits dy best over x̂ (as x̂
+# has mean 0 and standard deviation 1). So the formula says: **fit a straight line to dy over x̂,
 # and keep only what the line does not explain.**
 
 # %%
@@ -673,7 +683,7 @@ axis.set(xlabel="h, the nudge", ylabel="relative error of the check")
 axis.text(1e-9, 3e-6, "rounding:\nh too small", va="top")
 axis.text(0.15, 5e-8, "curvature:\nh too large", va="top")
 axis.legend(loc="lower left")
-Plot(figure, f"To the right h is so large that the curve bends within it; to the left rounding takes over. The best "
+Plot(figure, f"To the right h is so large that the loss bends within it; to the left rounding takes over. The best "
              f"error is about {min(errors['float64']):.0e} in float64 and {min(errors['float32']):.0e} in float32. "
              "Same formula, same data: in float32 even the right gradient misses the bar at every h tried.")
 
@@ -729,9 +739,8 @@ class MyBatchNormalization(keras.layers.Layer):
 
 # %% [markdown]
 # Four vectors per layer. Two are *trained* by the optimizer, two are only *tracked*. (The lesson says "moving averages
-# learned during training". No gradient ever touches them: they are measured.) Among what Keras' own layer does besides:
-# frozen by `trainable = False` it uses its moving statistics even in training
-# ([05](05_training_and_inference.ipynb)).
+# learned during training". No gradient ever touches them: they are measured.) Keras' own layer can do more. For example,
+# frozen by `trainable = False`, it uses its moving statistics even in training ([05](05_training_and_inference.ipynb)).
 
 # %%
 layer = MyBatchNormalization()
@@ -776,7 +785,8 @@ def run_keras(layer, batches, dy, gamma, beta):
 def parity(data, **options):
     """The largest differences of your NumPy and your Keras layer from Keras' own, for three batches."""
     random, batches = np.random.default_rng(2), np.split(data, 3)
-    dy, gamma, beta = random.normal(size=batches[0].shape), *random.normal(size=(2, data.shape[-1]))
+    dy = random.normal(size=batches[0].shape)
+    gamma, beta = random.normal(size=(2, data.shape[-1]))
     inputs = (batches, dy, gamma, beta)
     keras_own = run_keras(keras.layers.BatchNormalization(momentum=0.9, dtype="float64", **options), *inputs)
     keras_yours = run_keras(MyBatchNormalization(momentum=0.9, dtype="float64"), *inputs)
