@@ -34,10 +34,12 @@ model = Sequential([
     BatchNormalization(),
     Activation("relu"),
     Dense(1)
-])  # fmt: skip
+])
 
 # %% [markdown]
 # > **The lesson:** Here, BatchNormalization is applied before each activation function.
+#
+# (Whether "before" is the better place is the question of [04](04_placement.ipynb).)
 #
 # Read the list from top to bottom: linear map, normalise, activate; twice. The last `Dense(1)` has no activation: it
 # returns one number per example, a *logit*. Positive means "yes", negative means "no". The lesson leaves open what the
@@ -122,7 +124,7 @@ axis.legend(frameon=False)
 axis.grid(color="#DDDDDD")
 plt.show()
 print(f"Training batches against test images: {on_batches[0]:.0f} and {on_test[0]:.0f} % in epoch 1, "
-      f"{on_batches[-1]:.0f} and {on_test[-1]:.0f} % in epoch 10.")  # fmt: skip
+      f"{on_batches[-1]:.0f} and {on_test[-1]:.0f} % in epoch 10.")
 
 # %% [markdown]
 # So do not call a gap between these two lines "overfitting" before you know which of the three differences makes it.
@@ -142,7 +144,7 @@ print("numbers in all:", first.count_params())
 
 # %% [markdown]
 # `gamma` starts at 1, `beta` at 0, `moving_mean` at 0, `moving_variance` at 1. Which of them did `fit` move? Mind the four
-# different scales: the trained vectors have moved by a few hundredths, the tracked ones by a large part of their value.
+# different scales: the trained vectors have hardly moved, the tracked ones a long way.
 
 # %% tags=["nbval-ignore-output"]
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.4), sharey=True)
@@ -204,7 +206,7 @@ ten_classes = Sequential([
     BatchNormalization(),
     Activation("relu"),
     Dense(10),
-])  # fmt: skip
+])
 ten_classes.compile(
     optimizer=keras.optimizers.SGD(0.1),
     loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -241,9 +243,11 @@ plt.show()
 # > This allows:
 # > • Faster convergence • Higher learning rates • More stable deep networks
 #
+# We do not measure the gradients themselves here, but the three things that are said to follow from them.
+#
 # One `fit` cannot test that: another seed, another result. So from here on every network is trained from **eight seeds**. `train_many` takes
 # *your* function that builds a Keras model and trains all eight copies in one TensorFlow graph, in about the time of one `fit`.
-# Seed 3 starts with the same Dense weights and sees the same batches in every network, so the networks are compared in pairs.
+# A seed, say 3, starts with the same Dense weights and sees the same batches in every network, so the networks are compared in pairs.
 # `sweep` does the same at every point of a grid, for example of learning rates.
 #
 # | promise | network | what is varied |
@@ -266,8 +270,8 @@ mlp(depth=2, width=100, normalization="before").summary()
 # ## The bias that does nothing
 #
 # BatchNorm subtracts the mean of each unit. A bias adds the same number to every example of a unit, so it moves the mean by just that number, and is gone.
-# **Predict:** how many times smaller than the gradient of the weights is the gradient of a bias in front of BatchNorm? And of a bias
-# in front of a ReLU that comes *before* BatchNorm?
+# **Predict:** how many times smaller than the gradient of the weights (Keras calls them the *kernel*) is the gradient of a bias in
+# front of BatchNorm? And of a bias in front of a ReLU that comes *before* BatchNorm?
 
 # %%
 my_prediction = None  # two numbers, for example (2, 2)
@@ -291,8 +295,9 @@ before_kernel, before_bias = gradient_norms([Dense(100), BatchNormalization(), A
 after_kernel, after_bias = gradient_norms([Dense(100), Activation("relu"), BatchNormalization()])
 
 # %% tags=["nbval-ignore-output"]
-print(f"BatchNorm before ReLU: norm of the gradient {before_kernel:.2f} for the kernel, {before_bias:.0e} for the bias")
-print(f"BatchNorm after ReLU:  norm of the gradient {after_kernel:.2f} for the kernel, {after_bias:.2f} for the bias")
+print("norm of the gradient    kernel     bias   how many times smaller")
+print(f"BatchNorm before ReLU   {before_kernel:6.2f}  {before_bias:7.0e}   {before_kernel / before_bias:.0e}")
+print(f"BatchNorm after ReLU    {after_kernel:6.2f}  {after_bias:7.2f}   {after_kernel / after_bias:.0f}")
 print("Your prediction:", "none yet" if my_prediction is None else my_prediction)
 
 # %%
@@ -325,13 +330,13 @@ curves = {
                                     steps=500, batch_size=60, optimizer=sgd, evaluate_every=50),
     "with BatchNorm": train_many(partial(sigmoid_network, normalization="before"), digits,
                                  steps=500, batch_size=60, optimizer=sgd, evaluate_every=50),
-}  # fmt: skip
+}
 plots.learning_curves(curves, statistics="recomputed")
 
 # %% [markdown]
 # *Recomputed* statistics means: for each point of the curve, BatchNorm's mean and variance were computed afresh over the whole training set. With the
 # moving averages the first points would look worse than the network is: after 50 steps they have covered only 1 − 0.99⁵⁰, two fifths, of the way.
-# The comparison, seed by seed, after 200 steps. On the left every grey line is one seed; on the right is the difference.
+# The comparison, seed by seed, after 200 steps. On the left every grey line is one seed; on the right is the difference, with − without.
 
 # %% tags=["nbval-ignore-output"]
 from helpers.statistics import paired_difference, share_interval
@@ -352,7 +357,7 @@ sigmoid_sweep = {
     name: sweep({"learning_rate": rates}, partial(sigmoid_network, normalization=where),
                 digits, steps=200, batch_size=60, evaluate_every=200)
     for name, where in [("without BatchNorm", "none"), ("with BatchNorm", "before")]
-}  # fmt: skip
+}
 plots.learning_rate_sweep(sigmoid_sweep)
 
 
@@ -377,8 +382,9 @@ print("and well below the gain at one common rate:", faster_gain.high < gain_at_
 #
 # ## Higher learning rates
 #
-# Ten hidden ReLU layers, He initialiser, and a sweep over learning rates of three orders of magnitude. A run counts as *trained* if it gets
-# more than 90 % right in the end. **Predict:** from which rate on does the network without BatchNorm fail? And the one with it?
+# Ten hidden ReLU layers, He initialiser (weights just large enough for ReLU to pass the signal on), and a sweep over learning rates of
+# three orders of magnitude. A run counts as *trained* if it gets more than 90 % of the **training** images right in the end. (The figure
+# shows test images; its dotted line is at 90 %, too.) **Predict:** from which rate on does the network without BatchNorm fail? And the one with it?
 
 # %%
 my_prediction = None  # two rates, for example (1, 1)
@@ -390,7 +396,7 @@ by_rate = {
     name: sweep({"learning_rate": rates}, partial(deep_relu, normalization=where),
                 digits, steps=200, batch_size=60, evaluate_every=200)
     for name, where in [("without BatchNorm", "none"), ("with BatchNorm", "before")]
-}  # fmt: skip
+}
 plots.learning_rate_sweep(by_rate)
 
 # %% [markdown]
@@ -404,7 +410,7 @@ def trained(runs):
     return runs.recomputed.train_accuracy[:, -1] > 0.9
 
 
-def too_high(rate, name):
+def too_high(rate, name):  # at 0.01 a run that fails was too slow, not too fast
     return rate > 0.01 and trained(by_rate[name][{"learning_rate": rate}]).mean() < 0.5
 
 
@@ -424,8 +430,9 @@ print("where most plain runs fail, most runs with BatchNorm train:", high_rate_s
 #
 # ## More stable deep networks
 #
-# Now Keras' default initialiser (Glorot) and depth. For ReLU it is a little too small: every layer passes on about √½ of the signal's size, so that ten layers
-# make it 30 times smaller and twenty layers 1 000 times. **Predict:** of eight plain networks with 2, 10 and 20 hidden layers, how many will train?
+# Now Keras' default initialiser (Glorot) and depth. For ReLU it is a little too small: every layer passes on about √½ of the signal's size, because ReLU
+# sets half of the values to 0. So ten layers make it 30 times smaller and twenty layers 1 000 times. **Predict:** of eight plain
+# networks with 2, 10 and 20 hidden layers, how many will train at the better of two learning rates?
 
 # %%
 my_prediction = None  # three counts, for example (8, 8, 8)
@@ -436,7 +443,7 @@ by_depth = {
     name: sweep({"depth": depths, "learning_rate": two_rates}, partial(mlp, width=64, normalization=where),
                 digits, steps=200, batch_size=60, evaluate_every=200)
     for name, where in [("without BatchNorm", "none"), ("with BatchNorm", "before")]
-}  # fmt: skip
+}
 
 
 def best_share(arm, depth):
@@ -450,16 +457,17 @@ for i, arm in enumerate(by_depth):
     shares = [best_share(arm, depth) for depth in depths]
     spread = [[100 * (s.mean - s.low) for s in shares], [100 * (s.high - s.mean) for s in shares]]
     axis.errorbar([at + 0.08 * i for at in range(3)], [100 * s.mean for s in shares], yerr=spread, capsize=4,
-                  color=plots.COLORS[i], linestyle=plots.LINESTYLES[i], marker=plots.MARKERS[i], label=arm)  # fmt: skip
+                  color=plots.COLORS[i], linestyle=plots.LINESTYLES[i], marker=plots.MARKERS[i], label=arm)
 axis.set(xlabel="hidden layers", ylabel="runs that train (%)", ylim=(-4, 104))
 axis.set_xticks(range(3), depths)
 axis.legend(frameon=False, loc="center left")
 deep_share, deep_share_plain = best_share("with BatchNorm", 20), best_share("without BatchNorm", 20)
+print("Your prediction:", "none yet" if my_prediction is None else my_prediction)
+print("Measured, plain:", tuple(round(8 * best_share("without BatchNorm", depth).mean) for depth in depths), "of 8")
 plots.Plot(figure, f"At depth 20, runs that train: {deep_share} with BatchNorm, {deep_share_plain} without. "
-                   "Bars are 95 % intervals of the share; trained means within 200 steps.")  # fmt: skip
+                   "Bars are 95 % intervals of the share; trained means within 200 steps.")
 
 # %%
-print("Your prediction:", "none yet" if my_prediction is None else my_prediction)
 print("depth 20, most runs train with BatchNorm:", deep_share.low > 0.5)
 print("depth 20, most runs fail without it:", deep_share_plain.high < 0.5)
 
@@ -477,7 +485,7 @@ shallow = {
     name: sweep({"learning_rate": [0.001, 0.003, 0.01]}, partial(mlp, depth=2, initializer="he_normal", normalization=where),
                 digits, steps=200, batch_size=60, optimizer="adam", evaluate_every=50)
     for name, where in [("without BatchNorm", "none"), ("with BatchNorm", "before")]
-}  # fmt: skip
+}
 plots.learning_curves({name: best_runs(arm, 1) for name, arm in shallow.items()}, statistics="recomputed")
 
 # %% tags=["nbval-ignore-output"]
@@ -489,6 +497,10 @@ print("Your prediction:", "none yet" if my_prediction is None else my_prediction
 
 # %%
 print("The gain is between −2 and +2 points:", -0.02 < shallow_gain.low and shallow_gain.high < 0.02)
+
+# %% [markdown]
+# Look at the left end of the figure, too: the earlier you look, the larger the gap. Even this network is a little faster with BatchNorm;
+# soon after there is hardly anything left of it. The rule looks after 100 steps, and that was fixed before the runs.
 
 # %% [markdown]
 # ## Does BatchNorm only repair the scaling of the inputs?
@@ -510,7 +522,8 @@ control = {
                                data, steps=150, batch_size=60, evaluate_every=150)
     for inputs, data in [("raw", raw), ("standardised", digits)]
     for name, where in [("plain", "none"), ("BatchNorm", "before")]
-}  # fmt: skip
+}
+print("Your prediction:", "none yet" if my_prediction is None else my_prediction)
 plots.learning_rate_sweep(control)
 
 # %% [markdown]
@@ -530,9 +543,9 @@ def at_best_rate(arm):
 
 
 one_rate = {inputs: paired_difference(at_rate(f"{inputs}, BatchNorm", 0.3), at_rate(f"{inputs}, plain", 0.3))
-            for inputs in ("raw", "standardised")}  # fmt: skip
+            for inputs in ("raw", "standardised")}
 best_rate = {inputs: paired_difference(at_best_rate(f"{inputs}, BatchNorm"), at_best_rate(f"{inputs}, plain"))
-             for inputs in ("raw", "standardised")}  # fmt: skip
+             for inputs in ("raw", "standardised")}
 for inputs in ("raw", "standardised"):
     print(f"{inputs:12s} inputs, BatchNorm's gain at rate 0.3: {one_rate[inputs]};  each at its best rate: {best_rate[inputs]}")
 
@@ -542,11 +555,13 @@ print("with BatchNorm, raw and standardised inputs end within 2 points of each o
 print("on raw inputs, one common rate flatters BatchNorm:", one_rate["raw"].low > best_rate["raw"].high)
 
 # %% [markdown]
-# The first BatchNorm layer removes any common scale of its inputs: BN(*a*·W*x*) = BN(W*x*). Without it, larger inputs act like a larger
-# learning rate for the first layer, and the plain network wants a smaller one. Compared on raw pixels at one learning rate, BatchNorm
+# The first BatchNorm layer removes any common scale and shift of the inputs. With W for the weights of the first `Dense` layer and *a* > 0:
+# BN(W(*a*·*x* + *b*)) = BN(W*x*), but for epsilon. For *a* stretches every unit alike, and *b* only moves its mean. Without BatchNorm,
+# larger inputs make the gradient of the first weights larger. That acts like a larger learning rate for the first layer, and the plain
+# network wants a smaller one. Compared on raw pixels at one learning rate, BatchNorm
 # would have been credited with what *any* rescaling of the inputs does. That is why the other experiments use standardised inputs, and why
 # the comparisons behind the verdict sweep the rate.
-#
+
 # %% [markdown]
 # ## The verdict
 #
