@@ -37,6 +37,8 @@ c.IgnorePattern.enabled = True
 c.IgnorePattern.pattern = "(?s).*"
 # Seconds for one cell, for code outside of the checks: these have their own limit.
 c.Execute.timeout = {CELL_SECONDS}
+# Otherwise every kernel warns that others on the same machine could read along.
+c.KernelManager.transport_encryption = "auto"
 '''
 
 

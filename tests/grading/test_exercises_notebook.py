@@ -10,9 +10,10 @@ import jupytext
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from helpers.grading import course
+from helpers.grading import course, numpy_questions
 from helpers.grading.course import QUESTIONS
 from helpers.grading.question import ChoiceQuestion
+from tests.grading import test_misconceptions
 from tools import exercises, grade
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,6 +123,23 @@ def test_a_solution_without_an_end_is_an_error():
     notebook = new_notebook(cells=[new_code_cell("x = ...\n# BEGIN SOLUTION\nx = 1")])
     with pytest.raises(ValueError, match="without its other end"):
         exercises.strip_solutions(notebook)
+
+
+def test_the_example_of_the_instructor_guide_passes_what_it_tells_you_to_run(monkeypatch):
+    text = (ROOT / "docs" / "instructors.md").read_text(encoding="utf-8")
+    example = re.search(r"^```python\n(class Centre.*?)^```", text, re.MULTILINE | re.DOTALL)[1]
+    names = dict(vars(numpy_questions))
+    exec(example, names)
+    question = names["Centre"]()
+    monkeypatch.setitem(QUESTIONS, question.id, question)
+    test_misconceptions.test_the_reference_gets_full_points_twice(question)
+    test_misconceptions.test_the_probes_tell_all_wrong_answers_apart(question)
+    test_misconceptions.test_partial_credit_grows_with_what_is_right(question)
+    for misconception in question.misconceptions:
+        test_misconceptions.test_a_misconception_gets_its_own_sentence_and_no_other(question, misconception)
+    assert question.section in course.SECTIONS
+    source = (ROOT / "source" / f"{question.notebook}.py").read_text(encoding="utf-8")
+    assert re.search(rf"^# #+ {re.escape(question.heading)}$", source, re.MULTILINE)
 
 
 # Submissions -----------------------------------------------------------------------------------------------------
