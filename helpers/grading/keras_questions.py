@@ -2,10 +2,12 @@
 
 import contextlib
 import zlib
+from dataclasses import replace
 
 import numpy as np
 
-from helpers.grading.question import CodeQuestion, Misconception, Probe, Remark
+from helpers.grading.question import CodeQuestion, Misconception, Noted, Probe, Remark
+from helpers.grading.sandbox import quote
 
 
 class KerasQuestion(CodeQuestion):
@@ -111,8 +113,8 @@ class BuildModel(KerasQuestion):
     wanted = "a function `build_model()` that returns a Keras model"
     hints = (
         "Two hidden layers of 128 and 64 units and one output. Each hidden layer is three steps.",
-        '`Dense(128)`, `BatchNormalization()`, `Activation("relu")`, the same with 64, then `Dense(1)`. '
-        '`Dense(128, activation="relu")` would apply the activation too early.',
+        "A hidden layer is `Dense` without an activation, then `BatchNormalization`, then `Activation`: "
+        '`Dense(128, activation="relu")` would apply it too early. And the output, which is a number of any sign?',
     )
     try_first = "Read the lesson's code example aloud, layer by layer. Where is the activation?"
 
@@ -135,9 +137,8 @@ class BuildModel(KerasQuestion):
 
     misconceptions = (
         Misconception(
-            "Your activation comes before BatchNorm: "
-            '`Dense(128, activation="relu")` ends with the ReLU, so a BatchNorm '
-            "behind it is *after* the activation. Give the activation a layer of its own behind BatchNorm.",
+            "Your activation comes before BatchNorm. The order is `Dense`, `BatchNormalization`, `Activation`. "
+            '(`Dense(128, activation="relu")` puts it before as well: the ReLU is its last step.)',
             _sequential(128, "relu", "batchnorm", 64, "relu", "batchnorm", 1),
         ),
         Misconception(
@@ -147,6 +148,22 @@ class BuildModel(KerasQuestion):
         Misconception(
             "Your model has no BatchNorm. Put `BatchNormalization()` between each hidden `Dense` and its activation.",
             _sequential(128, "relu", 64, "relu", 1),
+        ),
+        *(
+            Misconception(
+                "Your BatchNorm stands before the `Dense` layer. It normalises what comes out of one: "
+                "`Dense`, `BatchNormalization`, `Activation`.",
+                _sequential(*names),
+            )
+            for names in (
+                ("batchnorm", 128, "relu", "batchnorm", 64, "relu", 1),
+                ("batchnorm", 128, "relu", "batchnorm", 64, "relu", "batchnorm", 1),
+            )
+        ),
+        Misconception(
+            "Your model normalises its input as well. The lesson's network has a BatchNorm behind each hidden "
+            "`Dense` and no other.",
+            _sequential("batchnorm", 128, "batchnorm", "relu", 64, "batchnorm", "relu", 1),
         ),
         Misconception(
             "BatchNorm follows your first hidden layer only. The second one needs it too.",
@@ -322,16 +339,18 @@ def _say_model(name, received, expected):
 # train_step -------------------------------------------------------------------------------------------------
 
 
-def _step(*, training=True, apply=1, swapped=False, loss_after=False, twice=False, loss=None, gamma_only=False):
-    """A training step with one thing wrong."""
+def _step(*, training=True, apply=1, swapped=False, loss_after=False, extra="", gamma_only=False):
+    """A training step with one thing wrong. extra: when it calls the model once more with `training=True`."""
 
     def train_step(model, optimizer, loss_fn, x, y):
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
-            if twice:
+            if extra == "before":
                 model(x, training=True)
             prediction = model(x, training=training)
+            if extra == "after":
+                model(x, training=True)
             value = loss_fn(prediction, y) if swapped else loss_fn(y, prediction)
         variables = model.trainable_variables
         if gamma_only:
@@ -339,6 +358,8 @@ def _step(*, training=True, apply=1, swapped=False, loss_after=False, twice=Fals
         gradients = tape.gradient(value, variables)
         for _ in range(apply):
             optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        if extra == "at the end":
+            model(x, training=True)
         if loss_after:
             return loss_fn(y, model(x, training=False))
         return value
@@ -351,12 +372,19 @@ class TrainStep(KerasQuestion):
     title = "Repair a training step"
     points = 5
     section = "Training vs inference"
-    notebook, heading = "05_training_and_inference", "Two modes"
+    notebook, heading = "02_batchnorm_from_scratch", "Parity: your two layers against Keras' own"
     wanted = "a function `train_step(model, optimizer, loss_fn, x, y)`"
     hints = (
         "Run a step and look at the moving mean of the BatchNorm layer before and after. Did it move?",
         "Outside `fit` a model does not know that it is being trained: `model(x, training=True)`. "
         "Then gradients, `optimizer.apply_gradients`, and return the loss.",
+    )
+    explains = tuple(
+        (
+            part,
+            "The model and the loss must be called inside `with tf.GradientTape() as tape:`, or nothing is recorded.",
+        )
+        for part in ("No gradients provided", "None values not supported")
     )
     try_first = (
         "Run `broken_train_step` once more and print `norm.moving_mean` before and after. What does it tell you?"
@@ -399,7 +427,15 @@ class TrainStep(KerasQuestion):
         Misconception(
             "Your step calls the model twice with `training=True`, so each batch moves the moving averages "
             "twice. Call it once.",
-            _step(twice=True),
+            _step(extra="before"),
+        ),
+        *(
+            Misconception(
+                "The averages move, but the gradient still flows through inference mode. "
+                "Put `training=True` into the call inside the tape.",
+                _step(training=False, extra=extra),
+            )
+            for extra in ("before", "after", "at the end")
         ),
         Misconception(
             "Gamma and beta are not trained. They belong to `model.trainable_variables` as well as kernels and biases.",
@@ -423,15 +459,6 @@ class TrainStep(KerasQuestion):
                 ),
             )
         ]
-
-    def observe(self, answer, probe):
-        seen = super().observe(answer, probe)
-        if "No gradients provided" in seen.problem or "None values not supported" in seen.problem:
-            seen.problem += (
-                " The model and the loss must be called inside `with tf.GradientTape() as tape:`, "
-                "or nothing is recorded."
-            )
-        return seen
 
 
 def _three_steps(step, given):
@@ -460,18 +487,30 @@ def _three_steps(step, given):
         loss = step(model, optimizer, loss_fn, x, y)
         if loss is ...:
             return ...
-        losses.append(np.nan if loss is None else np.asarray(loss, dtype=np.float64).mean())
+        losses.append(_loss_in(loss))
     flat = [
         np.concatenate([_array(weight).ravel() for weight in weights])
         for weights in (model.trainable_weights, model.non_trainable_weights)
     ]
-    return np.array(losses), *flat
+    problem = next((loss for loss in losses if isinstance(loss, Remark)), None)
+    return problem or np.array(losses), *flat
+
+
+def _loss_in(returned):
+    """The loss that a step returned, or the Remark about why it is none; what it did to the model still counts."""
+    if returned is None:
+        return Remark("Your step returns no loss. End it with `return loss`.")
+    if isinstance(returned, (tuple, list)):
+        kind = type(returned).__name__
+        return Remark(f"Expected the loss alone; received a {kind} of {len(returned)}. Return `loss`.")
+    try:
+        return np.asarray(returned, dtype=np.float64).mean()
+    except (TypeError, ValueError):
+        return Remark(f"The loss should be a number; received {quote(type(returned).__name__, 40)}.")
 
 
 def _say_step(name, received, expected):
     if name == "the loss of each step":
-        if np.isnan(received).all():
-            return "Your step returns no loss. End it with `return loss`."
         got, right = (", ".join(f"{value:.3f}" for value in losses) for losses in (received, expected))
         return f"In three steps on a small network the losses should be `[{right}]`; received `[{got}]`."
     if name == "the weights":
@@ -516,6 +555,21 @@ def _outer_batchnorms(model):
     return [layer for layer in model.layers if hasattr(layer, "moving_variance")]
 
 
+COMPILE_ONCE = "The nested model was never compiled. Compile once, at the end, and only the outer model."
+RETURNED_NOTHING = (
+    "Your function returned nothing; the check looked at the model that it gave you. End with `return model`."
+)
+
+
+def _returned(result, given):
+    """The model to look at, and the remark on a missing `return`."""
+    if result is None:
+        return given, RETURNED_NOTHING
+    if not _is_model(result):
+        raise Remark(f"Your function should return the model; received {quote(type(result).__name__, 40)}.")
+    return result, ""
+
+
 class Freeze(KerasQuestion):
     id = "freeze"
     title = "Freeze BatchNorm for fine-tuning"
@@ -528,6 +582,10 @@ class Freeze(KerasQuestion):
         "Look into a model inside the model too.",
         "Set `layer.trainable = False` on every `BatchNormalization`, nested ones included, then compile again: "
         "a model that was compiled before keeps its old training step.",
+    )
+    explains = (
+        ("has no attribute 'optimizer'", COMPILE_ONCE),
+        ("has no attribute 'loss'", COMPILE_ONCE),
     )
     try_first = "Freeze, call `fit` for one epoch, and print the moving means before and after. Did any move?"
 
@@ -557,6 +615,10 @@ class Freeze(KerasQuestion):
         Misconception(
             "The whole model is frozen, so there is nothing left to fine-tune. Freeze the BatchNorm layers only.",
             _freezing(choose=lambda model: [model]),
+        ),
+        Misconception(
+            "You froze the nested model with its Dense layers. Freeze its BatchNorm only.",
+            _freezing(choose=lambda model: [layer for layer in model.layers if not hasattr(layer, "kernel")]),
         ),
         Misconception(
             "The BatchNorm inside the nested model is not frozen: a loop over `model.layers` does not look into it. "
@@ -628,9 +690,7 @@ def _fit_frozen(freeze, given):
     result = freeze(model)
     if result is ...:
         return ...
-    if result is not None and not _is_model(result):
-        raise Remark(f"`freeze` should return the model; received a `{type(result).__name__}`.")
-    model = model if result is None else result
+    model, note = _returned(result, model)
     kept = [_array(weight) for weight in model.weights]
     lost = len(kept) != len(learned) or any(
         new.shape != old.shape or (new != old).any() for new, old in zip(kept, learned, strict=False)
@@ -657,7 +717,7 @@ def _fit_frozen(freeze, given):
     for norm in norms:
         z = np.random.default_rng(4).normal(5, 3, (8, norm.gamma.shape[0])).astype(np.float32)
         mode.append(np.abs(_array(norm(z, training=True)) - _array(norm(z, training=False))).max() > 1e-5)
-    return moved_tracked, mode, moved_trained, moved_kernels, lost
+    return Noted((moved_tracked, mode, moved_trained, moved_kernels, lost), note)
 
 
 def _say_frozen(name, received, expected):
@@ -693,7 +753,9 @@ def _plural(where):
 # recalibrate ------------------------------------------------------------------------------------------------
 
 
-def _recalibrating(*, training=True, momentum=None, first=0, choose=_norms, with_old=False, train=False, reset=False):
+def _recalibrating(
+    *, training=True, momentum=None, first=0, choose=_norms, with_old=False, train=False, reset=False, rest=True
+):
     """A recalibration with one thing wrong."""
 
     def recalibrate(model, x, batch_size):
@@ -705,18 +767,19 @@ def _recalibrating(*, training=True, momentum=None, first=0, choose=_norms, with
         if train:
             _compile(model)
         saved = [norm.momentum for norm in norms]
-        for count, start in enumerate(range(0, len(x), batch_size)):
+        for count, start in enumerate(range(0, len(x) - (0 if rest else batch_size - 1), batch_size)):
             for norm in norms:
                 if momentum == "average":
                     norm.momentum = (count + with_old) / (count + 1 + with_old)
                 elif momentum is not None:
                     norm.momentum = momentum
             if train:
-                model.train_on_batch(x[start : start + batch_size], np.zeros((batch_size, 1)))
+                model.train_on_batch(x[start : start + batch_size], np.zeros((len(x[start : start + batch_size]), 1)))
             else:
                 model(x[start : start + batch_size], training=training)
         for norm, old in zip(norms, saved, strict=True):
             norm.momentum = old
+        return model
 
     return recalibrate
 
@@ -748,6 +811,7 @@ class Recalibrate(KerasQuestion):
             model(x[start : start + batch_size], training=True)
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
+        return model
 
     misconceptions = (
         Misconception(
@@ -769,7 +833,7 @@ class Recalibrate(KerasQuestion):
         ),
         Misconception(
             "The statistics did not move at all: without `training=True` BatchNorm only reads them. "
-            "Call `model(batch, training=True)`.",
+            "Call `model(batch, training=True)`, on the model that you were given and not on a copy.",
             _recalibrating(training=False),
         ),
         Misconception(
@@ -783,6 +847,11 @@ class Recalibrate(KerasQuestion):
             _recalibrating(momentum="average", choose=lambda model: _norms(model)[:1]),
         ),
         Misconception(
+            "The last rows are left out, because they do not fill a batch. Let `x[start : start + batch_size]` be "
+            "shorter at the end: `for start in range(0, len(x), batch_size)`.",
+            _recalibrating(momentum="average", rest=False),
+        ),
+        Misconception(
             "The old statistics still count as one batch among the new ones. They have to be forgotten: "
             "the first batch counts in full, with momentum 0.",
             _recalibrating(momentum="average", with_old=True),
@@ -790,14 +859,14 @@ class Recalibrate(KerasQuestion):
     )
 
     def probes(self, answer):
-        outputs = ("the moving mean", "the moving variance", "the deeper statistics", "the weights")
+        outputs = ("the moving mean", "the moving variance", "the deeper statistics", "the weights", "the momentum")
         return [
             Probe(
                 "recalibrate",
                 {"x": _new_data()},
                 {},
                 outputs,
-                (0.03, 0.2, 0.2, 1e-5),
+                (0.03, 0.2, 0.2, 1e-5, 1e-5),
                 call=_recalibrated,
                 say=_say_recalibrated,
                 split=(
@@ -805,6 +874,7 @@ class Recalibrate(KerasQuestion):
                     ("the first layer's moving variance is their variance", 2),
                     ("so it is in the layers behind", 1.5),
                     ("the weights stay as they were", 1),
+                    ("the layers have their momentum back", 0.5),
                 ),
             )
         ]
@@ -812,14 +882,19 @@ class Recalibrate(KerasQuestion):
     def _matches(self, misconception, probes, expected, seen):
         if misconception.wild:  # that the model was trained shows in its weights; its statistics may then be anything
             return seen[0].outputs is not None and not probes[0].agrees(seen[0].outputs, expected[0], 3)
+        if seen[0].outputs is not None:  # the momentum is a thing of its own, and its case says what is wrong with it
+            seen = [replace(seen[0], outputs=(*seen[0].outputs[:-1], expected[0][-1])), *seen[1:]]
         return super()._matches(misconception, probes, expected, seen)
 
 
+OLD_MEAN, OLD_VARIANCE = -4.0, 40.0  # far from those of the new data
+
+
 def _new_data():
-    """Eight batches of 16 rows whose means differ a little, so that one batch can not pass for all."""
+    """Seven batches of 16 rows and one of 12, whose means differ, so that neither one nor seven can pass for all."""
     rng = np.random.default_rng(8)
-    shifts = np.repeat([0.3, -0.4, 0.2, -0.1, 0.4, -0.3, 0.1, 0.5], 16)[:, None]
-    return (rng.normal(2.0, 1.5, (128, 3)) + shifts).astype(np.float32)
+    shifts = np.repeat([0.3, -0.4, 0.2, -0.1, 0.4, -0.3, 0.1, 2.0], 16)[:, None]
+    return (rng.normal(2.0, 1.5, (128, 3)) + shifts).astype(np.float32)[:124]
 
 
 def _recalibrated(recalibrate, given):
@@ -844,23 +919,48 @@ def _recalibrated(recalibrate, given):
         weight.assign(_fixed(weight.name, weight.shape))
     for norm in _norms(model):
         norm.gamma.assign(np.abs(_array(norm.gamma)))
-        norm.moving_mean.assign(np.full(norm.moving_mean.shape, -4.0))
-        norm.moving_variance.assign(np.full(norm.moving_variance.shape, 40.0))
+        norm.moving_mean.assign(np.full(norm.moving_mean.shape, OLD_MEAN))
+        norm.moving_variance.assign(np.full(norm.moving_variance.shape, OLD_VARIANCE))
     before = [_array(weight) for weight in model.trainable_weights]
-    if recalibrate(model, given["x"], 16) is ...:
+    result = recalibrate(model, given["x"], 16)
+    if result is ...:
         return ...
+    model, note = _returned(result, model)
+    if [weight.shape for weight in model.trainable_weights] != [value.shape for value in before]:
+        raise Remark("The model that comes back should have the layers of the one that you were given.")
     first, second = _norms(model)
     changed = max(np.abs(_array(new) - old).max() for new, old in zip(model.trainable_weights, before, strict=True))
-    return (
+    outputs = (
         _array(first.moving_mean),
         _array(first.moving_variance),
         np.stack([_array(second.moving_mean), _array(second.moving_variance)]),
         changed > 1e-6,
+        np.array([first.momentum, second.momentum]),
     )
+    return Noted(outputs, note)
 
 
 def _say_recalibrated(name, received, expected):
     if name == "the weights":
         return "Kernels, biases, gamma or beta are not what they were before your function ran."
+    if name == "the momentum":
+        return (
+            f"Your layers are left with momentum {max(received):.3g}. It was 0.99, and the next `fit` would average "
+            "with yours: with momentum 0 it remembers its last batch only. Put the old momentum back."
+        )
     got, right = (", ".join(f"{value:.3g}" for value in numbers.ravel()[:3]) for numbers in (received, expected))
-    return f"On 128 rows in batches of 16, {name} should be about `[{right}, …]`; it is `[{got}, …]`."
+    are = "they are" if name == "the deeper statistics" else "it is"
+    said = f"On 124 rows in batches of 16, {name} should be about `[{right}, …]`; {are} `[{got}, …]`."
+    if not _partly_forgotten(name, received, expected):
+        return said
+    return said + (
+        " You are on the way, but `momentum**steps` of the start is still there. Go on (at momentum 0.99 about 600 "
+        "steps), or give batch k the momentum k / (k + 1)."
+    )
+
+
+def _partly_forgotten(name, received, expected):
+    """Whether these are a mixture of the right statistics and of those before, or of a new layer's."""
+    starts = {"the moving mean": (OLD_MEAN, 0.0), "the moving variance": (OLD_VARIANCE, 1.0)}.get(name, ())
+    left = [(received - expected) / (start - expected) for start in starts]
+    return any(0.002 < share.mean() < 0.9 and np.ptp(share) < 0.1 for share in left)

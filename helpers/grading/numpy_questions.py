@@ -4,7 +4,7 @@ The formulas follow Ioffe & Szegedy 2015, Algorithms 1 and 2.
 
 The probes are chosen so that no two implementations in this file agree on all of them: few rows and rows ≠ features,
 means far from 0, a variance close to epsilon, gamma ≠ 1 with a negative one, beta ≠ 0, momentum ≠ 0.5, three
-different batches, rank 4, float32 near 10 000.
+different batches, ranks 3 and 4, float32 near 10 000.
 """
 
 import math
@@ -38,11 +38,25 @@ IMAGES = np.array(  # (batch 2, height 2, width 3, channels 2)
         [[[5.0, 2.0], [6.0, -4.0], [2.0, 3.0]], [[8.0, 6.0], [1.0, 2.0], [9.0, -6.0]]],
     ]
 )
+SEQUENCES = np.array(  # (batch 2, time 3, features 4)
+    [
+        [[2.0, -1.0, 6.0, 0.5], [3.0, -4.0, 8.0, 1.5], [7.0, 0.0, 1.0, -2.0]],
+        [[1.0, 5.0, 4.0, 3.0], [9.0, -2.0, 2.0, -0.5], [4.0, 3.0, 5.0, 6.0]],
+    ]
+)
 LARGE_NAME = "float32 numbers near 10 000 keep their precision"
 
 OVER_FEATURES = (
     "Your code averages over the features of each example: that is LayerNorm. BatchNorm averages over the batch axis, "
     "`axis=0`, so that every column is compared with itself."
+)
+OVER_LAST_AXIS = (
+    "Your code averages over the features of each example: that is LayerNorm. BatchNorm averages over all axes but "
+    "the last, so that every feature or channel is compared with itself."
+)
+ROWS_AND_IMAGES = (
+    "Your code knows rows and images only. Average over all axes but the last, however many there are: "
+    "`tuple(range(x.ndim - 1))`."
 )
 ONE_MEAN = (
     "Your code takes one mean for the whole array. BatchNorm needs one mean and one variance for each feature "
@@ -74,8 +88,11 @@ NO_BRACKETS = (
 )
 IN_PLACE = (
     "Your code changes {names} in place, so the caller's array is not what it was. "
-    "Make a new array: `x = x - mean` instead of `x -= mean`."
+    "Make a new array: `{first} = {first} - ...` instead of `{first} -= ...`."
 )
+
+
+AXES_AS_TUPLE = (("object cannot be interpreted as an integer", "NumPy wants a tuple of axes: `tuple(...)`."),)
 
 
 def _over(x, axis=0, keepdims=False):
@@ -116,13 +133,35 @@ def _no_brackets(x, epsilon=1e-3):
     return x - mean / np.sqrt(variance + epsilon)
 
 
+def _rows_or_images(x):
+    return (0, 1, 2) if x.ndim == 4 else 0
+
+
+def _rows_or_all(x):
+    return 0 if x.ndim == 2 else (0, 1, 2)
+
+
 # Wrong ways to normalise, for any rank: sentence, implementation, probes on which it is rounding noise.
 _WRONG_HATS = (
     Misconception(OVER_FEATURES, _hat(lambda x: _over(x, -1, keepdims=True))),
     Misconception(OVER_FEATURES, _hat(lambda x: _over(x, -1))),  # the shapes only meet in a batch of one row
+    # Two mistakes at once: the larger one is named, and the other when that one is mended.
+    Misconception(OVER_FEATURES, _hat(lambda x: _over(x, -1, keepdims=True), lambda variance, epsilon: variance**0.5)),
+    Misconception(OVER_FEATURES, _hat(lambda x: _over(x, -1), lambda variance, epsilon: variance**0.5)),
+    Misconception(
+        OVER_FEATURES,
+        _hat(lambda x: _over(x, -1, keepdims=True), lambda variance, epsilon: variance**0.5 + epsilon),
+    ),
     Misconception(NO_BRACKETS, _no_brackets),
     Misconception(ONE_MEAN, _hat(lambda x: (x.mean(), x.var()))),
     Misconception(SAMPLE_VARIANCE, _hat(lambda x: (x.mean(axis=_batch_axes(x)), x.var(axis=_batch_axes(x), ddof=1)))),
+    Misconception(
+        SAMPLE_VARIANCE,
+        _hat(
+            lambda x: (x.mean(axis=_batch_axes(x)), x.var(axis=_batch_axes(x), ddof=1)),
+            lambda variance, epsilon: variance**0.5,
+        ),
+    ),
     Misconception(MEAN_SQUARE, _hat(lambda x: (x.mean(axis=_batch_axes(x)), (x * x).mean(axis=_batch_axes(x))))),
     Misconception(
         CANCELLATION,
@@ -183,7 +222,7 @@ class Normalize(CodeQuestion):
             "deviation 1.",
             lambda x, epsilon=1e-3: (x - x.min(axis=0)) / (x.max(axis=0) - x.min(axis=0)),
         ),
-        Misconception(IN_PLACE.format(names="`x`"), _in_place),
+        Misconception(IN_PLACE.format(names="`x`", first="x"), _in_place),
     )
 
     def probes(self, answer):
@@ -211,6 +250,10 @@ def _column_broken(received, expected):
     return ""
 
 
+INSTANCE_NORM = (
+    "Your code normalises each example by itself, channel by channel: that is instance normalisation. "
+    "Average over the batch axis too, over all axes but the last."
+)
 GAMMA, BETA = np.array([1.5, -0.7, 3.0]), np.array([0.3, -1.2, 2.0])
 
 
@@ -222,6 +265,7 @@ class BatchNormForward(CodeQuestion):
     notebook, heading = "02_batchnorm_from_scratch", "Images and channels: any rank"
     wanted = "a function `batchnorm_forward(x, gamma, beta, epsilon=1e-3)`"
     changes = IN_PLACE
+    explains = AXES_AS_TUPLE
     may_be_list = True
     hints = (
         "The last axis holds features or channels. You average over all the others, however many there are.",
@@ -238,7 +282,21 @@ class BatchNormForward(CodeQuestion):
         return gamma * x_hat + beta
 
     misconceptions = (
-        *(Misconception(one.sentence, _scaled(one.wrong), one.wild) for one in _WRONG_HATS),
+        *(
+            Misconception(
+                OVER_LAST_AXIS if one.sentence == OVER_FEATURES else one.sentence, _scaled(one.wrong), one.wild
+            )
+            for one in _WRONG_HATS
+        ),
+        Misconception(ROWS_AND_IMAGES, _scaled(_hat(lambda x: _over(x, _rows_or_images(x))))),
+        Misconception(ROWS_AND_IMAGES, _scaled(_hat(lambda x: _over(x, _rows_or_all(x))))),
+        Misconception(
+            "Your code takes axis 1 for the channels, as PyTorch does for images; here they are on the last axis. "
+            "Average over all axes but the last.",
+            _scaled(_hat(lambda x: _over(x, (0, *range(2, x.ndim)), keepdims=True))),
+        ),
+        Misconception(INSTANCE_NORM, _scaled(_hat(lambda x: _over(x, tuple(range(1, x.ndim - 1)), keepdims=True)))),
+        Misconception(INSTANCE_NORM, _scaled(_hat(lambda x: _over(x, (1, 2) if x.ndim == 4 else 0, keepdims=True)))),
         Misconception(
             "Your code averages over axis 0 only. With images that gives every pixel a mean of its own. "
             "Average over batch, height and width, and keep the channels.",
@@ -246,7 +304,7 @@ class BatchNormForward(CodeQuestion):
         ),
         Misconception(
             "Your code averages over every axis but the first, so that each example is normalised by itself. "
-            "Keep the *last* axis and average over all before it: they hold the batch and the pixels.",
+            "Keep the last axis and average over all before it: they hold the batch and the pixels.",
             _scaled(_hat(lambda x: _over(x, tuple(range(1, x.ndim)), keepdims=True))),
         ),
         Misconception(
@@ -263,6 +321,10 @@ class BatchNormForward(CodeQuestion):
             lambda x, gamma, beta, epsilon=1e-3: BatchNormForward.reference(x, 1.0, beta, epsilon),
         ),
         Misconception(
+            "Your code subtracts beta. It is added: `gamma * x_hat + beta`.",
+            lambda x, gamma, beta, epsilon=1e-3: BatchNormForward.reference(x, gamma, -np.asarray(beta), epsilon),
+        ),
+        Misconception(
             "Your code adds beta before it multiplies: `gamma * (x_hat + beta)`. Scale first, then shift: "
             "`gamma * x_hat + beta`.",
             lambda x, gamma, beta, epsilon=1e-3: gamma * BatchNormForward.reference(x, 1.0, beta, epsilon),
@@ -271,14 +333,16 @@ class BatchNormForward(CodeQuestion):
             "Gamma and beta have changed places. Gamma multiplies, beta is added: `gamma * x_hat + beta`.",
             lambda x, gamma, beta, epsilon=1e-3: BatchNormForward.reference(x, beta, gamma, epsilon),
         ),
-        Misconception(IN_PLACE.format(names="`x`"), _scaled(_in_place)),
+        Misconception(IN_PLACE.format(names="`x`", first="x"), _scaled(_in_place)),
     )
 
     def probes(self, answer):
         three, two = {"gamma": GAMMA, "beta": BETA}, {"gamma": GAMMA[:2], "beta": BETA[:2]}
+        four = {"gamma": np.append(GAMMA, 0.8), "beta": np.append(BETA, -0.4)}
         return [
             Probe("a batch of rows: normalise, then scale and shift", {"x": FAR_FROM_ZERO, **three}, weight=2),
-            Probe("images: one mean for each channel", {"x": IMAGES, **two}, weight=2),
+            Probe("images: one mean for each channel", {"x": IMAGES, **two}),
+            Probe("sequences: one mean for each feature", {"x": SEQUENCES, **four}),
             Probe("a column with little spread: epsilon stands inside the root", {"x": NEARLY_CONSTANT, **two}),
             Probe("a constant column gives beta", {"x": CONSTANT, **two}, weight=0.5),
             Probe("a batch of one row gives beta", {"x": ONE_ROW, **three}, weight=0.5),
@@ -335,6 +399,17 @@ def _swapped_update(moving_mean, moving_variance, x, momentum=0.99):
     return variance, mean
 
 
+def _update_around(centre):
+    """The variance around the moving mean: centre(old, new) says which one."""
+
+    def update(moving_mean, moving_variance, x, momentum=0.99):
+        new_mean = momentum * moving_mean + (1 - momentum) * x.mean(axis=0)
+        spread = ((x - centre(moving_mean, new_mean)) ** 2).mean(axis=0)
+        return new_mean, momentum * moving_variance + (1 - momentum) * spread
+
+    return update
+
+
 class UpdateMoving(CodeQuestion):
     id = "update_moving"
     title = "Move the moving averages"
@@ -383,6 +458,25 @@ class UpdateMoving(CodeQuestion):
             "Your code uses 0.99 for the momentum and not the argument. Write `momentum` in the formula.",
             _update(mix=lambda old, batch, momentum: 0.99 * old + 0.01 * batch),
         ),
+        Misconception(
+            "Brackets are missing: the batch counts for `1 - momentum`, so write `(1 - momentum) * batch`.",
+            _update(mix=lambda old, batch, momentum: momentum * old + 1 - momentum * batch),
+        ),
+        Misconception(
+            "The variance of a batch is taken around the batch's own mean; yours is taken around the moving mean.",
+            _update_around(lambda old, new: old),
+        ),
+        Misconception(
+            "The variance of a batch is taken around the batch's own mean; yours is taken around the moving mean.",
+            _update_around(lambda old, new: new),
+        ),
+        Misconception(
+            "The moving mean moves, the moving variance does not: mix `x.var(axis=0)` into it in the same way.",
+            lambda moving_mean, moving_variance, x, momentum=0.99: (
+                UpdateMoving.reference(moving_mean, moving_variance, x, momentum)[0],
+                moving_variance,
+            ),
+        ),
         Misconception("The two results have changed places: the mean comes first, then the variance.", _swapped_update),
         Misconception(changes.format(names="`moving_mean` and `moving_variance`"), _update_in_place),
     )
@@ -393,7 +487,13 @@ class UpdateMoving(CodeQuestion):
         old = {"moving_mean": np.array([1.0, -2.0, 5.0]), "moving_variance": np.array([4.0, 2.0, 9.0])}
         fresh = {"moving_mean": np.zeros(3), "moving_variance": np.ones(3)}
         three = [
-            Probe("one batch, momentum 0.8", {**old, "x": FAR_FROM_ZERO}, {"momentum": 0.8}, outputs, weight=2),
+            Probe(
+                "one batch, momentum 0.8",
+                {**old, "x": FAR_FROM_ZERO},
+                {"momentum": 0.8},
+                outputs,
+                split=(("one batch, momentum 0.8: the mean", 1), ("one batch, momentum 0.8: the variance", 1)),
+            ),
             Probe("a fresh layer, momentum 0.9", {**fresh, "x": FAR_FROM_ZERO[:3] - 7}, {"momentum": 0.9}, outputs),
             Probe("momentum is 0.99 if nothing is said", {**old, "x": FAR_FROM_ZERO * 10}, {}, outputs, tolerance=1e-4),
         ]
@@ -450,6 +550,7 @@ def _layer(
     shared=False,
     affine=True,
     default=False,
+    reverse=False,
 ):
     """A layer class with one thing wrong."""
     state = {}
@@ -465,7 +566,7 @@ def _layer(
                 self.moving_mean, self.moving_variance = state["mean"], state["variance"]
 
         def __call__(self, x, training=default):
-            x = np.asarray(x, dtype=float)
+            x, training = np.asarray(x, dtype=float), training != reverse
             old, mean_variance = (self.moving_mean, self.moving_variance), batch(x)
             if training or update_at_inference:
                 mean, variance = (stored or batch)(x)
@@ -511,6 +612,15 @@ class BatchNormLayer(CodeQuestion):
         "In training: mean and variance of the batch normalise x and are mixed into the moving averages. "
         "Otherwise: the moving averages normalise x, and nothing changes. The variance starts at 1.",
     )
+    explains = (
+        ("name 'epsilon' is not defined", "Arguments of `__init__` are gone in `__call__`: keep it as `self.epsilon`."),
+        (
+            "name 'momentum' is not defined",
+            "Arguments of `__init__` are gone in `__call__`: keep it as `self.momentum`.",
+        ),
+        ("'BatchNorm' object is not callable", "Is the method called `__call__`, with two underscores on each side?"),
+        ("BatchNorm() takes no arguments", "Is the method called `__init__`, with two underscores on each side?"),
+    )
     try_first = "Write down in two columns what the layer reads and what it changes, in training and at inference."
 
     misconceptions = (
@@ -531,6 +641,26 @@ class BatchNormLayer(CodeQuestion):
             "Your layer updates its averages at inference. A prediction must not change the layer: "
             "update only `if training:`.",
             _layer(update_at_inference=True, inference="before"),
+        ),
+        Misconception(
+            "Your layer does the same in both modes: it uses, and keeps, the statistics of the batch even at "
+            "inference. Both belong under `if training:`.",
+            _layer(update_at_inference=True, inference="batch"),
+        ),
+        Misconception(
+            "Your layer does the same in both modes: it uses the statistics of the batch and keeps nothing. "
+            "In training mix them into the moving averages; at inference normalise with those.",
+            _layer(inference="batch", mix=lambda old, new, momentum: old),
+        ),
+        Misconception(
+            "Your modes have changed places: `if training:` uses the batch and moves the averages, "
+            "inference uses the moving averages.",
+            _layer(reverse=True),
+        ),
+        Misconception(
+            "Mean and variance of the batch have changed places: the first belongs into `self.moving_mean`, "
+            "the second into `self.moving_variance`.",
+            _layer(stored=lambda x: (x.var(axis=0), x.mean(axis=0))),
         ),
         Misconception(
             "Your layer normalises with the statistics of the batch at inference. Then a prediction depends on its "
@@ -571,6 +701,11 @@ class BatchNormLayer(CodeQuestion):
         ),
     )
     accepted = (Variant(UNBIASED_NOTE, _layer(stored=lambda x: (x.mean(axis=0), x.var(axis=0, ddof=1)))),)
+
+    def judge(self, answer):
+        if type(answer).__name__ == "BatchNorm":
+            return self._nothing('That is a layer, not the class. Write `check("BatchNorm", BatchNorm)`.')
+        return super().judge(answer)
 
     def _matches(self, misconception, probes, expected, seen):
         if TWO_LAYERS in misconception.wild:
@@ -649,13 +784,16 @@ def _predict(make, given):
 
 def _predict_and_look(make, given):
     layer = _build(make, given, momentum=0.8)
-    layer(given["x"], training=False)
+    if layer(given["x"], training=False) is ...:
+        return ...  # without a prediction there is nothing to be said for what it leaves alone
     layer(given["x"][:1])
     return layer.moving_mean, layer.moving_variance
 
 
 def _two_layers(make, given):
     first, second = make(3, momentum=0.6), make(3, momentum=0.6)
+    if second.moving_mean is ... or second.moving_variance is ...:
+        return ...
     before = np.array([second.moving_mean, second.moving_variance], dtype=float)
     first(given["x"], training=True)
     return tuple(np.array([second.moving_mean, second.moving_variance], dtype=float) - before)
@@ -672,6 +810,7 @@ def _default(make, given):
 DY = np.array([[0.5, -1.0, 2.0], [-0.3, 0.8, 1.0], [1.2, 0.4, -0.7], [0.1, -0.6, 0.9]])
 DY_SMALL = np.array([[0.5, -1.0], [-0.3, 0.8], [1.2, 0.4], [0.1, -0.6], [0.7, 0.2]])
 DY_IMAGES = np.round(np.sin(np.arange(1.0, 25.0) * 1.7), 1).reshape(IMAGES.shape)
+DY_SEQUENCES = np.round(np.sin(np.arange(1.0, 25.0) * 2.3), 1).reshape(SEQUENCES.shape)
 
 
 def _parts(x, epsilon, axes=None):
@@ -690,7 +829,7 @@ def _backward(dx=None, dgamma=None, dbeta=None, axes=None):
         return gamma / deviation * (dy - dy.mean(axis=axes) - x_hat * (dy * x_hat).mean(axis=axes))
 
     def backward(dy, x, gamma, epsilon=1e-3):
-        over, deviation, x_hat = _parts(x, epsilon, axes)
+        over, deviation, x_hat = _parts(x, epsilon, axes(x) if callable(axes) else axes)
         given = (dy, x, x_hat, gamma, deviation, over)
         return (
             (dx or right_dx)(*given),
@@ -713,6 +852,24 @@ def _backward_swapped(dy, x, gamma, epsilon=1e-3):
     return dx, dbeta, dgamma
 
 
+def _backward_with_deviation(deviation_of):
+    """The right formulas around another standard deviation, deviation_of(x, axes, epsilon)."""
+
+    def backward(dy, x, gamma, epsilon=1e-3):
+        axes = _batch_axes(x)
+        deviation = deviation_of(x, axes, epsilon)
+        x_hat = (x - x.mean(axis=axes)) / deviation
+        dx = gamma / deviation * (dy - dy.mean(axis=axes) - x_hat * (dy * x_hat).mean(axis=axes))
+        return dx, (dy * x_hat).sum(axis=axes), dy.sum(axis=axes)
+
+    return backward
+
+
+def _backward_dx_last(dy, x, gamma, epsilon=1e-3):
+    dx, dgamma, dbeta = BatchNormBackward.reference(dy, x, gamma, epsilon)
+    return dgamma, dbeta, dx
+
+
 class BatchNormBackward(CodeQuestion):
     id = "batchnorm_backward"
     title = "The backward pass"
@@ -721,11 +878,12 @@ class BatchNormBackward(CodeQuestion):
     notebook, heading = "02_batchnorm_from_scratch", "Backwards, step by step"
     wanted = "a function `batchnorm_backward(dy, x, gamma, epsilon=1e-3)`"
     changes = IN_PLACE
+    explains = AXES_AS_TUPLE
     hints = (
         "Each x acts on y in three ways: directly, through the mean of its column, and through its variance. "
         "So dx has three terms.",
-        "`dgamma = (dy * x_hat).sum(axes)`, `dbeta = dy.sum(axes)`, and dx is `gamma / std` times "
-        "(dy − its mean − x_hat · the mean of dy · x_hat).",
+        "`dgamma` and `dbeta` are sums over all axes but the last. For dx begin with `dy`, take away its mean, then "
+        "take away what of it lies along `x_hat`. Which factor stands before all that?",
     )
     try_first = (
         "Compare your dx with a numerical gradient of `(w * y).sum()` for one element of x. Which term is missing?"
@@ -858,8 +1016,28 @@ class BatchNormBackward(CodeQuestion):
             "With images your code sums over axis 0 only. Sum over batch, height and width, and keep the channels.",
             _backward(axes=0),
         ),
+        Misconception(ROWS_AND_IMAGES, _backward(axes=_rows_or_images)),
+        Misconception(
+            "The last division is missing: dx is divided by the standard deviation.",
+            _backward(
+                lambda dy, x, x_hat, gamma, deviation, axes: (
+                    gamma * (dy - dy.mean(axis=axes) - x_hat * (dy * x_hat).mean(axis=axes))
+                )
+            ),
+        ),
+        Misconception(
+            "Your code leaves epsilon out. The forward pass divides by `sqrt(var + epsilon)`, and the gradient too.",
+            _backward_with_deviation(lambda x, axes, epsilon: x.std(axis=axes)),
+        ),
+        Misconception(EPSILON_OUTSIDE, _backward_with_deviation(lambda x, axes, epsilon: x.std(axis=axes) + epsilon)),
+        Misconception(
+            "Your code divides by N − 1 (`ddof=1`), the sample variance. The forward pass uses the biased 1/N "
+            "variance, NumPy's default, so the gradient does too.",
+            _backward_with_deviation(lambda x, axes, epsilon: np.sqrt(x.var(axis=axes, ddof=1) + epsilon)),
+        ),
         Misconception("dgamma and dbeta have changed places: return `dx, dgamma, dbeta`.", _backward_swapped),
-        Misconception(IN_PLACE.format(names="`dy`"), _backward_in_place),
+        Misconception("The results have changed places: return `dx, dgamma, dbeta`.", _backward_dx_last),
+        Misconception(IN_PLACE.format(names="`dy`", first="dy"), _backward_in_place),
     )
 
     def probes(self, answer):
@@ -877,7 +1055,12 @@ class BatchNormBackward(CodeQuestion):
                 {"dy": DY_IMAGES, "x": IMAGES, "gamma": GAMMA[:2]},
                 {},
                 outputs,
-                weight=2,
+            ),
+            Probe(
+                "sequences: sums over batch and time",
+                {"dy": DY_SEQUENCES, "x": SEQUENCES, "gamma": np.append(GAMMA, 0.8)},
+                {},
+                outputs,
             ),
             Probe(
                 "a column with little spread: epsilon stands inside the root",
@@ -947,7 +1130,7 @@ class WarmUpSteps(CodeQuestion):
 
     misconceptions = (
         Misconception(
-            "Your code finds when a fraction is still *left*. What is covered after k steps is `1 - momentum**k`.",
+            "Your code finds when a fraction is still left. What is covered after k steps is `1 - momentum**k`.",
             lambda momentum, fraction: math.ceil(math.log(fraction) / math.log(momentum)),
         ),
         Misconception(
@@ -983,7 +1166,7 @@ class WarmUpSteps(CodeQuestion):
         ),
         Misconception(
             "Your code adds 1 − momentum at each step, as if the average came nearer at a constant pace. "
-            "It covers a part of what is *left*: after k steps `1 - momentum**k`.",
+            "It covers a part of what is left: after k steps `1 - momentum**k`.",
             lambda momentum, fraction: math.ceil(fraction / (1 - momentum)),
         ),
     )
@@ -1021,6 +1204,10 @@ def _fold_in_place(kernel, bias, gamma, beta, moving_mean, moving_variance, epsi
     bias *= scale
     bias += beta
     return kernel, bias
+
+
+def _fold_swapped(kernel, bias, gamma, beta, moving_mean, moving_variance, epsilon=1e-3):
+    return FoldBatchNorm.reference(kernel, bias, gamma, beta, moving_mean, moving_variance, epsilon)[::-1]
 
 
 class FoldBatchNorm(CodeQuestion):
@@ -1106,6 +1293,7 @@ class FoldBatchNorm(CodeQuestion):
         Misconception(
             OTHER_EPSILON.format(value="1e-5"), _fold(root=lambda variance, epsilon: np.sqrt(variance + 1e-5))
         ),
+        Misconception("The results have changed places: return the kernel first, then the bias.", _fold_swapped),
         Misconception(changes.format(names="`kernel` and `bias`"), _fold_in_place),
     )
 

@@ -71,21 +71,39 @@ class Probe:
 
 
 class Remark(Exception):
-    """Raised while an answer is used, with a sentence for the learner that replaces the error message."""
+    """A sentence for the learner. Raised while an answer is used, it replaces the error message; returned in the place
+    of one result, it says what is wrong with that one, and the others still count."""
+
+
+class Noted(NamedTuple):
+    """Results with a remark that costs nothing."""
+
+    outputs: Any
+    note: str
 
 
 @dataclass
 class Seen:
-    """What an answer did with one probe: its results, or the sentence about why there are none."""
+    """What an answer did with one probe: its results, or the sentence about why there are none.
+
+    missing: index of a result → the sentence about it, where some are there and this one is not.
+    """
 
     outputs: tuple[np.ndarray, ...] | None = None
     problem: str = ""
+    missing: dict[int, str] = field(default_factory=dict)
+    note: str = ""
     attempted: bool = True
     changed: tuple[str, ...] = ()
     out_of_time: bool = False
     printed: str = ""
     warnings: tuple[str, ...] = ()
     raised: bool = False
+
+
+STILL_OPEN = (
+    "Your answer still returns `...`. If you have written code: is the variable after `return` the one that you filled?"
+)
 
 
 class Question:
@@ -111,7 +129,8 @@ class Question:
         """The Result for an answer. Raises nothing for what a learner wrote, only the user's own interrupt."""
         found = None if answer is None or answer is ... else self.judge(answer)
         if found is None:
-            return Result(self.id, self.title, self.points, attempted=False)
+            notes = () if answer is None or answer is ... else (STILL_OPEN,)
+            return Result(self.id, self.title, self.points, notes=notes, attempted=False)
         cases, notes = found
         return Result(self.id, self.title, self.points, tuple(cases), tuple(notes))
 
@@ -170,7 +189,7 @@ class CodeQuestion(Question):
 
     reference: a right answer. misconceptions: wrong ones, each told from all others by the probes.
     accepted: other right ones. changes: what to say to an answer that changes its arguments ("" = it may).
-    kind: what the answer should be. wanted: how it is called, for messages.
+    wanted: how it is called, for messages. explains: (part of an error message, what to say behind it).
     """
 
     wanted = ""
@@ -180,6 +199,7 @@ class CodeQuestion(Question):
     seconds = None
     misconceptions: tuple[Misconception, ...] = ()
     accepted: tuple[Variant, ...] = ()
+    explains: tuple[tuple[str, str], ...] = ()
 
     def __init__(self):
         self.hidden: list[Probe] = []  # an instructor's own, added by an overlay
@@ -213,7 +233,8 @@ class CodeQuestion(Question):
         if outcome.error is not None:
             # nbgrader's own stub raises this one.
             unanswered = outcome.error.startswith("Your code stopped with `NotImplementedError`")
-            seen = Seen(problem=outcome.error + _shadowed(answer), attempted=not unanswered, raised=True)
+            said = next((f" {sentence}" for part, sentence in self.explains if part in outcome.error), "")
+            seen = Seen(problem=outcome.error + said + _shadowed(answer), attempted=not unanswered, raised=True)
             seen.out_of_time = outcome.out_of_time
         else:
             seen = outcome.value
@@ -224,9 +245,13 @@ class CodeQuestion(Question):
     def _use(self, answer, probe, given):
         call = probe.call or (lambda answer, given: answer(*given.values(), **probe.options))
         try:
-            return read(call(answer, given), probe.outputs)
+            value = call(answer, given)
         except Remark as remark:
             return Seen(problem=str(remark))
+        value, note = value if isinstance(value, Noted) else (value, "")
+        seen = read(value, probe.outputs)
+        seen.note = note
+        return seen
 
     def outputs_of(self, function, probe):
         """The results of one of our own implementations; None where it is undefined. Computed once."""
@@ -250,10 +275,10 @@ class CodeQuestion(Question):
         seen = []
         for probe in probes:
             seen.append(self.observe(answer, probe))
-            if not seen[-1].attempted:
-                return None
             if seen[-1].out_of_time:
                 break
+        if not any(one.attempted for one in seen):
+            return None
         notes = []
         for variant in self.accepted:
             theirs = [self.outputs_of(variant.right, probe) for probe in probes]
@@ -288,7 +313,8 @@ class CodeQuestion(Question):
             changed = list(dict.fromkeys(name for one in seen for name in one.changed))
             # Without a result there is nothing to be said for the arguments being whole.
             ran = any(one.outputs is not None for one in seen) and len(seen) == len(probes)
-            feedback = self.changes.format(names=" and ".join(f"`{name}`" for name in changed)) if changed else ""
+            names = " and ".join(f"`{name}`" for name in changed)
+            feedback = self.changes.format(names=names, first=changed[0]) if changed else ""
             if not ran and not changed:
                 feedback = "not seen yet: first the function has to return a result."
             # Alone it is worth nothing: code that gets nothing right leaves its arguments whole too.
@@ -300,6 +326,9 @@ class CodeQuestion(Question):
         """Why the answer fails in these results of a probe, or ''."""
         if seen.outputs is None:
             return seen.problem
+        for index in results:
+            if index in seen.missing:
+                return seen.missing[index]
         for index in results:
             name, received, right = probe.outputs[index], seen.outputs[index], expected[index]
             if probe.agrees(seen.outputs, expected, index):
@@ -388,28 +417,44 @@ def read(value, names):
     if value is ...:
         return Seen(attempted=False, problem="Your function still returns `...`.")
     if len(names) == 1:
+        if isinstance(value, tuple) and len(value) > 1:
+            return Seen(problem=f"Your function returns a tuple of {len(value)} things. Return {names[0]} alone.")
         values = (value,)
     elif isinstance(value, (tuple, list)) and len(value) == len(names):
         values = tuple(value)
     else:
-        count = f"{len(value)} results" if isinstance(value, (tuple, list)) else f"one {_kind(value)}"
+        count = f"{len(value)} results" if isinstance(value, (tuple, list)) else _kind(value)
         return Seen(
             problem=f"Expected {len(names)} results, {', '.join(f'`{name}`' for name in names)}; received {count}."
         )
     if all(one is ... for one in values):
         return Seen(attempted=False, problem="Your function still returns `...`.")
-    arrays = []
-    for name, one in zip(names, values, strict=True):
-        if one is ... or one is None:
-            return Seen(problem=f"{_start(name)} is still `{'...' if one is ... else None}`: give it its value too.")
+    arrays, missing = [], {}
+    for index, (name, one) in enumerate(zip(names, values, strict=True)):
         try:
-            array = np.asarray(one)
-        except (ValueError, TypeError):
-            return Seen(problem=f"{_start(name)} is no array of numbers: its rows differ in length or kind.")
-        if array.dtype.kind not in "biuf":
-            return Seen(problem=f"{_start(name)} should be an array of real numbers; received {_kind(one)}.")
-        arrays.append(array.astype(np.float64))
-    return Seen(outputs=tuple(arrays))
+            arrays.append(_numbers_in(name, one))
+        except Remark as remark:
+            missing[index] = str(remark)
+            arrays.append(np.empty(0))  # no result has this shape, so it agrees with none
+    if len(missing) == len(names):
+        return Seen(problem=missing[0])
+    return Seen(outputs=tuple(arrays), missing=missing)
+
+
+def _numbers_in(name, value):
+    """One result as an array. Raises a Remark where it is none."""
+    if isinstance(value, Remark):
+        raise value
+    if value is ... or value is None:
+        raise Remark(f"{_start(name)} is still `{'...' if value is ... else None}`: give it its value too.")
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError):
+        raise Remark(f"{_start(name)} is no array of numbers: its rows differ in length or kind.") from None
+    if array.dtype.kind not in "biuf":
+        wanted = "a number" if name.startswith("the number") else "an array of real numbers"
+        raise Remark(f"{_start(name)} should be {wanted}; received {_kind(value)}.")
+    return array.astype(np.float64)
 
 
 def agree(received, expected, tolerance):
@@ -501,7 +546,7 @@ def _start(name):
 
 def _kind(value):
     if isinstance(value, np.ndarray):
-        return f"array of shape `{value.shape}`"
+        return f"an array of shape `{value.shape}`"
     return f"a {quote(type(value).__name__, 40)}"
 
 
@@ -525,7 +570,7 @@ def _shadowed(answer):
 
 def _side_notes(seen, cases):
     """What was printed; and, where something failed, what Python or NumPy warned of."""
-    notes = []
+    notes = list(dict.fromkeys(one.note for one in seen if one.note))
     printed = next((one.printed for one in seen if one.printed), "")
     if printed:
         notes.append(f"Your code printed {quote(printed)}.")

@@ -258,6 +258,8 @@ def run(function, *, seconds=None, limit_memory=True):
     if pressed:
         raise KeyboardInterrupt
     outcome.printed = out.text.strip()
+    # What a library will change one day is nothing that a learner can mend.
+    caught = [warning for warning in caught if not issubclass(warning.category, DeprecationWarning)]
     outcome.warnings = list(dict.fromkeys(str(warning.message) for warning in caught))
     return outcome
 
@@ -266,7 +268,7 @@ def _in_words(error, seconds):
     if isinstance(error, (_Stop, _Again)):
         return (
             f"Your code was still running after {seconds:g} seconds, so it was stopped. "
-            "Look for a loop whose condition never becomes false" + _where(error) + "."
+            "Look for a loop that never ends, or for something slow" + _where(error) + "."
         )
     if isinstance(error, SystemExit):
         return "Your code called `exit`. Remove it" + _where(error) + ": a function ends with `return`."

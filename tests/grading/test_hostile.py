@@ -60,7 +60,7 @@ def short(monkeypatch):
         ("return x.astype(complex)", "real numbers"),
         ("return object()", "real numbers"),
         ("return [[1, 2], [3]]", "rows differ"),
-        ("return x, x", "shape"),
+        ("return x, x", "a tuple of 2 things. Return the result alone"),
         ("return x[0]", "shape `(3,)`"),
         ("return x.T", "shape `(3, 4)`"),
         ("return 0.0", "shape `()`"),

@@ -89,7 +89,7 @@ def test_the_lessons_network_built_otherwise_passes(build):
         lambda: blocks("dense", "norm", "leaky"),
         lambda: blocks("dense", "norm", "swish"),
         lambda: blocks("dense", "norm", "norm", "relu"),
-        lambda: blocks("norm", "dense", "relu"),
+        lambda: blocks("norm", "dense", "norm", "relu"),
         lambda: blocks("dense", "norm", "relu", epsilon=0.5),
         lambda: blocks("dense", "norm", "relu", scale=False),
         lambda: blocks("dense", "unit", "relu"),

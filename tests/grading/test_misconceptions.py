@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -171,6 +172,126 @@ def test_what_to_try_first_names_what_the_notebook_has():
     for name in ("broken_train_step", "norm.moving_mean"):
         assert f"`{name}`" in QUESTIONS["train_step"].try_first
         assert name in source
+
+
+# Half-finished answers ---------------------------------------------------------------------------------------------
+
+
+class InitOnly(QUESTIONS["BatchNorm"].reference):
+    def __call__(self, x, training=False):
+        return ...
+
+
+def backward_without_dx(dy, x, gamma, epsilon=1e-3):
+    return ..., *QUESTIONS["batchnorm_backward"].reference(dy, x, gamma, epsilon)[1:]
+
+
+def fold_without_bias(*layer, **options):
+    return QUESTIONS["fold_batchnorm"].reference(*layer, **options)[0], ...
+
+
+def update_without_variance(*given, **options):
+    return QUESTIONS["update_moving"].reference(*given, **options)[0], ...
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "least", "passed"),
+    [
+        ("BatchNorm", InitOnly, 0.75, "a new layer: gamma 1, beta 0, mean 0, variance 1"),
+        ("batchnorm_backward", backward_without_dx, 2, "dgamma"),
+        ("fold_batchnorm", fold_without_bias, 1.5, "the kernel"),
+        ("update_moving", update_without_variance, 1, "one batch, momentum 0.8: the mean"),
+    ],
+)
+def test_a_placeholder_costs_its_own_part_only(question, answer, least, passed):
+    result = check(question, answer)
+    assert result.attempted
+    assert least <= result.score < result.max_score
+    assert passed in [case.name for case in result.cases if case.passed]
+    assert "still" in result.feedback
+    assert "`...`" in result.feedback
+
+
+def test_a_layer_whose_averages_are_right_and_whose_output_is_open_earns_the_averages():
+    class Open(QUESTIONS["BatchNorm"].reference):
+        def __call__(self, x, training=False):
+            super().__call__(x, training=training)
+            return ...
+
+    passed = [case.name for case in check("BatchNorm", Open).cases if case.passed]
+    assert "three different batches move the averages" in passed
+    assert "a prediction changes nothing" not in passed
+
+
+def test_code_that_returns_its_placeholder_is_told_to_look_at_the_variable():
+    def normalize(x, epsilon=1e-3):
+        x_norm = (x - x.mean(0)) / np.sqrt(x.var(0) + epsilon)
+        x_hat = ...
+        return x_hat if x_norm is not None else x_norm
+
+    result = check("normalize", normalize)
+    assert (result.attempted, result.score) == (False, 0)
+    for shown in result._repr_mimebundle_()["text/html"], str(result):
+        assert "the one that you filled?" in shown
+    assert check("normalize", ...).notes == ()
+
+
+# What is said about mistakes of form ------------------------------------------------------------------------------
+
+
+def layer_method(**methods):
+    return type("BatchNorm", (QUESTIONS["BatchNorm"].reference,), methods)
+
+
+def without_self(self, x, training=False):
+    return x / (1 + epsilon)  # noqa: F821 (that is the mistake)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "says"),
+    [
+        ("normalize", lambda x, epsilon=1e-3: (x, x.mean(0)), "a tuple of 2 things. Return the result alone."),
+        ("update_moving", lambda *given, **options: {}, "received a `dict`."),
+        ("warm_up_steps", lambda momentum, fraction: "3", "should be a number; received a `str`."),
+        ("BatchNorm", layer_method()(3), 'not the class. Write `check("BatchNorm", BatchNorm)`.'),
+        ("BatchNorm", layer_method(__call__=without_self), "keep it as `self.epsilon`."),
+        ("BatchNorm", type("BatchNorm", (), {"__init__": layer_method().__init__}), "called `__call__`,"),
+        ("BatchNorm", type("BatchNorm", (), {"_init_": lambda self, features: None}), "called `__init__`,"),
+        ("batchnorm_forward", lambda x, gamma, beta, epsilon=1e-3: x.mean(range(x.ndim - 1)), "`tuple(...)`."),
+        ("batchnorm_backward", lambda dy, x, gamma, epsilon=1e-3: x.mean([0]), "`tuple(...)`."),
+    ],
+)  # fmt: skip
+def test_a_mistake_of_form_is_explained(question, answer, says):
+    result = check(question, answer)
+    assert says in result.feedback
+    assert not result.passed
+
+
+@pytest.mark.parametrize("name", ["dy", "x"])
+def test_the_argument_that_was_changed_is_the_one_in_the_example(name):
+    def backward(dy, x, gamma, epsilon=1e-3):
+        right = QUESTIONS["batchnorm_backward"].reference(dy, x, gamma, epsilon)
+        (dy if name == "dy" else x).fill(0)
+        return right
+
+    said = feedback("batchnorm_backward", backward)
+    assert f"`{name} = {name} - ...` instead of `{name} -= ...`" in said
+
+
+def test_layernorm_is_told_of_all_axes_but_the_last_where_there_may_be_many():
+    def forward(x, gamma, beta, epsilon=1e-3):
+        return gamma * (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + epsilon) + beta
+
+    said = feedback("batchnorm_forward", forward)
+    assert "all axes but the last" in said
+    assert "`axis=0`" not in said
+
+
+def test_no_text_has_marks_that_are_not_shown_as_such():
+    for question in QUESTIONS.values():
+        texts = [*question.hints, question.try_first]
+        texts += [one.sentence for one in getattr(question, "misconceptions", ())]
+        assert not [text for text in texts if re.search(r"\*[a-z]+\*", re.sub(r"`[^`]*`", "", text))]
 
 
 # What `solution` shows and what the course computes elsewhere must be one and the same -----------------------------
