@@ -108,8 +108,9 @@ print("the best learning rate for the plain network:", best_rate)
 
 # %% [markdown]
 # Now train both networks for 600 steps. `Probes` looks inside every 25 steps: it shows the network always the same 128
-# training images and writes down all pre-activations. (`recomputed` in the code: BatchNorm is judged with the exact mean
-# and variance of the training set; [05](05_training_and_inference.ipynb) says why.)
+# training images and writes down all pre-activations. (With BatchNorm these 128 images are normalised as one batch, by
+# their own mean and spread, as in training. The accuracies are `recomputed`: there BatchNorm uses the exact mean and
+# variance of the training set; [05](05_training_and_inference.ipynb) says why.)
 
 # %%
 def train(build, steps):
@@ -161,8 +162,8 @@ plots.percentiles_over_training(arms, unit=3, seed=0)
 plots.ridgelines(arms, layer=3, unit=3, seed=0)
 
 # %% [markdown]
-# Two networks, one data set. On the left the sigmoid gets its inputs now at −2, now around 0, now as two hills. On the
-# right it can rely on what it gets.
+# Two networks, one data set. On the left the sigmoid gets its inputs now near 0, now far from it, first as a needle,
+# later as a wide hill. On the right it can rely on what it gets.
 #
 # Why the needle-thin hill at the lower left? Before training, how different are two images in the eyes of one unit?
 # Here is the standard deviation over the 128 images at step 0, averaged over the units of each layer:
@@ -204,7 +205,8 @@ DistributionExplorer(arms)
 # $$\text{drift} = \sqrt{\frac1n \sum_{i=1}^{n} \left(a_{(i)} - b_{(i)}\right)^2}
 # \qquad a_{(1)} \le a_{(2)} \le \dots \quad b_{(1)} \le b_{(2)} \le \dots$$
 #
-# (Statisticians call it the Wasserstein distance of order 2.) If every value moves up by 3, the drift is 3. If the images
+# Here the a are the values before and the b those after, n is 128, $a_{(1)}$ is the smallest of its list and $a_{(2)}$
+# the next. (Statisticians call it the Wasserstein distance of order 2.) If every value moves up by 3, the drift is 3. If the images
 # only swap places, it is 0: drift asks *where the values lie*, not which image has which.
 
 # %%
@@ -213,7 +215,7 @@ for what, after in (("all values + 3", before + 3), ("places swapped", before[::
     print(f"{what:15} drift", np.sqrt(np.mean((np.sort(after) - np.sort(before)) ** 2)).round(3))
 
 # %% [markdown]
-# The unit of the drift is the unit of the pre-activations. That is a ruler both networks share: a sigmoid does not care
+# The drift is measured on the scale of the pre-activations. Both networks share that ruler: a sigmoid does not care
 # who feeds it, and does all its work between about −4 and 4.
 #
 # `helpers.shift.drift` computes this for every seed, probe and unit at once. First, how it goes over time. Find the steps
@@ -267,7 +269,8 @@ def read_back(prediction, measured):
 
 
 read_back(my_prediction, f"layer {1 + int(np.argmax(by_layer))} moves most")
-read_back(my_prediction_ratio, "the ratio above, " + ("below" if mean_interval(ratio, unit="").high < 0.5 else "not below") + " 0.5")
+below = "below" if mean_interval(ratio, unit="").high < 0.5 else "not wholly below"
+read_back(my_prediction_ratio, f"the ratio above; its interval lies {below} 0.5")
 assert mean_interval(ratio, unit="").high < 0.8, "BatchNorm did not clearly reduce the drift"
 
 # %% [markdown]
@@ -289,22 +292,24 @@ plots.drift_parts_bars(arms)
 # %%
 from helpers.shift import drift_parts
 
-moments = {}
+moments, shape = {}, {}
 for name, runs in arms.items():
     parts = np.sum([[part.sum() for part in drift_parts(values)] for values in runs.pre_activations.values()], axis=0)
-    moments[name] = (parts[0] + parts[1]) / parts.sum()
+    moments[name], shape[name] = (parts[0] + parts[1]) / parts.sum(), parts[2]
 assert moments["without BatchNorm"] > 0.8 > 0.4 > moments["with BatchNorm"]
 print("✓ without BatchNorm the drift is nearly all mean and spread; with BatchNorm most of it is shape")
+print("less change of shape with BatchNorm:", bool(shape["with BatchNorm"] < shape["without BatchNorm"]))
 
 # %% [markdown]
-# BatchNorm removes what it was built to remove. A change of shape is left, small in both networks. The little that is
-# left of mean and spread are gamma and beta: two numbers per unit, by which the network *chooses* mean and spread. You
-# meet them in 02. (Much of the "change of shape" is chance: we see a distribution through 128 images only. With all
+# BatchNorm removes what it was built to remove. What is left is a change of shape. It is small beside what was removed,
+# but not smaller than in the plain network: compare the last numbers of the two halves of the caption. The little that
+# is left of mean and spread are gamma and beta: two numbers per unit, by which the network *chooses* mean and spread.
+# You meet them in 02. (Much of the "change of shape" is chance: we see a distribution through 128 images only. With all
 # training images the drift with BatchNorm comes out clearly smaller still.)
 #
 # ## What BatchNorm does not hold still
 #
-# Now remember the diamond. **Predict:** with BatchNorm, between step 0 and step 100, a unit of the last layer nearly keeps
+# Now remember the diamond in the explorer, which was one image. **Predict:** with BatchNorm, between step 0 and step 100, a unit of the last layer nearly keeps
 # its distribution. Do the *images* keep their places in it? Is an image that was far up still far up?
 
 # %%
@@ -375,10 +380,11 @@ def gradients(model, x, y):
 # %% tags=["nbval-ignore-output"]
 model = arms["without BatchNorm"].model(seed=0)  # as it was after the last step
 x, y = digits.x_train[:60], digits.y_train[:60]
-g_all = gradients(model, x, y)
-for variable, g in zip(model.trainable_variables[:-2], g_all[:-2], strict=True):  # all but the last layer's
-    variable.assign(variable - best_rate * g)
-g, g_after = (np.ravel(all_of_them[-2]) for all_of_them in (g_all, gradients(model, x, y)))
+g_before = gradients(model, x, y)
+for variable, step in zip(model.trainable_variables[:-2], g_before[:-2], strict=True):  # all but the last layer's
+    variable.assign(variable - best_rate * step)
+g = np.ravel(g_before[-2])  # the last layer's weights; [-1] is its bias
+g_after = np.ravel(gradients(model, x, y)[-2])
 print(f"cosine between g and g′: {g @ g_after / np.linalg.norm(g) / np.linalg.norm(g_after):.3f}")
 
 # %% [markdown]
@@ -411,7 +417,8 @@ for name, cosines in shifts.items():
     print(f"{name:20}", in_one_line(cosines))
 
 # %% [markdown]
-# Which one is it? Now the same table with the training accuracy beside it. Read the last line twice.
+# Which one is it? Here is the training accuracy of the same networks, in the same order. Lay it beside the table above,
+# and read the last line twice.
 
 # %% tags=["nbval-ignore-output"]
 print("training accuracy after", stages, "steps")
