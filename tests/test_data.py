@@ -1,5 +1,6 @@
 """The data sets: real, standardised by the training set, split by a seed, and clear about what does not work."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 from helpers import data
 from helpers.data import load
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_digits_are_what_the_course_says():
@@ -46,13 +49,14 @@ def load_all_rows():
 
 
 def test_the_seed_decides_the_split():
-    np.testing.assert_array_equal(load(seed=3).x_train, load(seed=3).x_train)
-    assert not np.array_equal(load(seed=3).y_test, load(seed=4).y_test)
+    three, again, four = (load("digits", seed=seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(three.x_train, again.x_train)
+    assert not np.array_equal(three.y_test, four.y_test)
 
 
 @pytest.mark.parametrize(("train_size", "test_size"), [(200, None), (None, 300), (200, 100), (10, 10), (None, 900)])
 def test_sizes(train_size, test_size):
-    digits = load(train_size=train_size, test_size=test_size)
+    digits = load("digits", train_size=train_size, test_size=test_size)
     assert len(digits.x_train) == (train_size or min(1200, 1797 - test_size))
     assert len(digits.x_test) == (test_size or 1797 - train_size)
 
@@ -83,14 +87,14 @@ def test_unknown_name_lists_what_works():
 
 @pytest.fixture
 def keras_images(monkeypatch):
-    """50 images of noise, and 20 of them for testing, in place of MNIST and Fashion-MNIST."""
+    """1500 images of noise, and 700 of them for testing, in place of MNIST and Fashion-MNIST."""
     import keras
 
-    images = np.random.default_rng(0).integers(0, 256, (50, 28, 28)).astype(np.uint8)
-    labels = np.arange(50).astype(np.uint8) % 10
+    images = np.random.default_rng(0).integers(0, 256, (1500, 28, 28)).astype(np.uint8)
+    labels = np.arange(1500).astype(np.uint8) % 10
     for name in ("mnist", "fashion_mnist"):
         module = getattr(keras.datasets, name)
-        monkeypatch.setattr(module, "load_data", lambda: ((images, labels), (images[:20], labels[:20])))
+        monkeypatch.setattr(module, "load_data", lambda: ((images, labels), (images[:700], labels[:700])))
     return images
 
 
@@ -98,29 +102,29 @@ def keras_images(monkeypatch):
 def test_keras_data_sets_are_standardised_and_cut(name, keras_images):
     images = load(name, train_size=30, seed=1)
     assert images.x_train.shape == (30, 784)
-    assert images.x_test.shape == (20, 784)
+    assert images.x_test.shape == (700, 784)
     assert images.x_train.std() == pytest.approx(1, abs=1e-4)
     np.testing.assert_allclose(images.pixels(images.x_test)[7], keras_images[7], atol=1e-3)
-    with pytest.raises(ValueError, match="from 10 to 50, received 51"):
-        load(name, train_size=51)
+    with pytest.raises(ValueError, match="from 10 to 1500, received 1501"):
+        load(name, train_size=1501)
 
 
 def test_images_become_small_by_averaging(keras_images):
     small = load("mnist", image_size=8)
-    assert small.x_train.shape == (50, 64)
+    assert small.x_train.shape == (1500, 64)
     pixels = small.pixels(small.x_test)
-    assert pixels.shape == (20, 8, 8)
+    assert pixels.shape == (700, 8, 8)
     assert abs(small.x_train.mean()) < 1e-6
     # One pixel is the mean of 4 x 4; at the corner three quarters of them are the padding of 2 rows and 2 columns.
     np.testing.assert_allclose(pixels[3, 4, 2], keras_images[3, 14:18, 6:10].mean(), atol=1e-3)
     np.testing.assert_allclose(pixels[3, 0, 7], keras_images[3, :2, 26:].mean() / 4, atol=1e-3)
-    assert repr(small) == "load('mnist', seed=0, train_size=50, test_size=20, image_size=8)"
+    assert repr(small) == "load('mnist', seed=0, train_size=1500, test_size=700, image_size=8)"
     np.testing.assert_array_equal(eval(repr(small)).x_test, small.x_test)
 
 
 @pytest.mark.parametrize("image_size", [1, 2, 4, 8, 16, 32])
 def test_every_divisor_of_32_is_a_size(keras_images, image_size):
-    assert load("mnist", image_size=image_size).x_train.shape == (50, image_size**2)
+    assert load("mnist", image_size=image_size).x_train.shape == (1500, image_size**2)
 
 
 @pytest.mark.parametrize("image_size", [0, -8, 7, 28, 64, 8.0, "8", True])
@@ -135,28 +139,31 @@ def test_digits_have_one_size():
         load("digits", image_size=16)
 
 
-def test_the_course_uses_digits():
-    assert data.COURSE_DATA == {"name": "digits"}
+def test_without_a_name_it_is_the_data_of_the_course(monkeypatch):
+    monkeypatch.setattr(data, "COURSE_DATA", {"name": "digits"})
     assert repr(load()) == repr(load("digits")) == "load('digits', seed=0, train_size=1200, test_size=597)"
+    monkeypatch.setattr(data, "COURSE_DATA", {"name": "digits", "seed": 5})
+    np.testing.assert_array_equal(load().x_train, load("digits", seed=5).x_train)
+    np.testing.assert_array_equal(load(seed=0).x_train, load("digits").x_train)
 
 
-def test_one_edit_gives_the_course_other_data(keras_images, monkeypatch):
-    monkeypatch.setattr(
-        data, "COURSE_DATA", {"name": "fashion_mnist", "image_size": 8, "train_size": 40, "test_size": 15}
-    )
-    images = load()
-    assert (images.x_train.shape, images.x_test.shape) == ((40, 64), (15, 64))
-    assert images.class_names[0] == "T-shirt/top"
-    assert repr(images) == "load('fashion_mnist', seed=0, train_size=40, test_size=15, image_size=8)"
-    # What a notebook asks for beside it counts, and so do the other sizes of a call by name.
-    other = load(seed=3, train_size=20, test_size=10)
-    assert repr(other) == "load('fashion_mnist', seed=3, train_size=20, test_size=10, image_size=8)"
-    assert load("digits").x_train.shape == (1200, 64)
+def test_the_one_edit_of_the_instructor_guide_gives_the_notebooks_clothes(keras_images, monkeypatch):
+    guide = (ROOT / "docs" / "instructors.md").read_text(encoding="utf-8")
+    edit = re.search(r"^COURSE_DATA = (.*)$", guide, re.MULTILINE)[1]
+    monkeypatch.setattr(data, "COURSE_DATA", ast.literal_eval(edit))
+    clothes = load()
+    assert (clothes.x_train.shape, clothes.x_test.shape) == ((1200, 64), (597, 64))
+    assert clothes.class_names[0] == "T-shirt/top"
+    assert repr(clothes) == "load('fashion_mnist', seed=0, train_size=1200, test_size=597, image_size=8)"
+    # What a notebook asks for beside it counts.
+    other = load(seed=3, train_size=200, test_size=100)
+    assert (other.x_train.shape, other.x_test.shape) == ((200, 64), (100, 64))
+    assert repr(other) == "load('fashion_mnist', seed=3, train_size=200, test_size=100, image_size=8)"
+    # A call by name has nothing of it.
+    assert load("mnist").x_train.shape == (1500, 784)
 
 
-@pytest.mark.parametrize(
-    "source", sorted((Path(__file__).parent.parent / "source").glob("*.py")), ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("source", sorted((ROOT / "source").glob("*.py")), ids=lambda path: path.stem)
 def test_no_notebook_names_the_data_by_itself(source):
     code = [line for line in source.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     assert not [line for line in code if re.search(r"""\bload\(["']""", line)], (
