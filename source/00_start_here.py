@@ -16,9 +16,9 @@ import helpers  # noqa: F401
 # > **The lesson:** Batch Normalization is one of the most important breakthroughs that made very deep neural networks practical.
 #
 # *The lesson* is a short text on Batch Normalization; you need not have read it. A quote like these is the lesson's own sentence. The course
-# takes each of them seriously: it explains it, and then it **measures** it in front of you, on real images, from several random starts, and
-# says how far chance alone could have moved the result. Some sentences hold, some hold under conditions, and some do not hold here.
-# You will see which, and on what evidence.
+# takes them seriously: it explains what they say, and what can be measured it **measures** in front of you, on real images, from several
+# random starts, and says how far chance alone could have moved the result. Some sentences hold, some hold under conditions, some do not
+# hold here, and some are *contested*: the evidence points both ways. You will see which, and on what evidence.
 #
 # ## The map
 #
@@ -49,8 +49,9 @@ print("The course is tested with these versions.")
 # ## The data
 #
 # Everything runs on 1 797 real images of handwritten digits that come with scikit-learn, so nothing is downloaded.
-# Each image has 8 by 8 pixels with 17 grey levels, from 0 (paper) to 16 (full ink). The networks see an image as a row of 64 numbers, from which
-# *one* mean was subtracted and which were divided by *one* standard deviation, those of all pixels of the training images together.
+# Each image has 8 by 8 pixels with 17 grey levels, from 0 (paper) to 16 (full ink). A network sees an image as a row of 64 numbers.
+# From all pixels the same mean was subtracted, and all were divided by the same standard deviation: those of all pixels of the training
+# images together.
 # **Look for** a digit that you cannot read yourself: no network will be right on all of them.
 
 # %%
@@ -69,15 +70,16 @@ plt.show()
 # %%
 print("training rows:", digits.x_train.shape, "  test rows:", digits.x_test.shape)
 print("mean and standard deviation of the training pixels:",
-      digits.x_train.mean().round(3) + 0.0, digits.x_train.std().round(3))  # fmt: skip
+      digits.x_train.mean().round(3) + 0.0, digits.x_train.std().round(3))
 
 # %% [markdown]
-# Where there is a network, `load("mnist")` and `load("fashion_mnist")` give you larger images in the same form.
+# With an internet connection, `load("mnist")` and `load("fashion_mnist")` give you larger images in the same form.
 #
 # ## Predict, run, compare
 #
 # Every experiment starts with a cell that asks for **your prediction**. Write it down before you run: a surprise is worth
-# more than a nod. Leave it at `None` and everything still runs.
+# more than a nod. Leave it at `None` and everything still runs. The notebooks come with their outputs, so that you can read them without
+# running. To predict honestly, clear them first: in JupyterLab *Edit → Clear Outputs of All Cells*, on Colab *Edit → Clear all outputs*.
 #
 # Try it. Take the first 32 images, a *batch*, and compute the mean of each of the 64 pixels over these images. All pixels together have mean 0.
 # **Does each single pixel have mean 0, too?**
@@ -91,7 +93,8 @@ all_zero = bool(abs(means).max() < 0.01)
 print("every pixel's mean is 0:", all_zero, "· your prediction:", "no prediction yet" if my_prediction is None else my_prediction)
 
 # %% [markdown]
-# No. The corners of the images are nearly always paper, the middle is often ink, and one mean for all cannot make both 0. Besides, the next 32
+# No. The corners of the images are nearly always paper, the middle is often ink, and subtracting one number from all pixels cannot make
+# both means 0. Besides, the next 32
 # images would have other means. Batch Normalization begins by making the mean of every feature of every batch 0:
 
 # %%
@@ -113,7 +116,7 @@ import numpy as np
 from helpers.statistics import mean_interval, paired_difference
 
 made_up_a = np.array([0.972, 0.968, 0.977, 0.970, 0.974])  # made-up accuracies of five seeds
-made_up_b = np.array([0.961, 0.958, 0.969, 0.957, 0.965])
+made_up_b = np.array([0.963, 0.960, 0.971, 0.959, 0.967])
 print("a     ", mean_interval(made_up_a))
 print("b     ", mean_interval(made_up_b))
 print("a - b ", paired_difference(made_up_a, made_up_b))
