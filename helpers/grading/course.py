@@ -74,9 +74,11 @@ def check(question, answer):
 def hint(question):
     """The next hint for a question: two in all, the second says more."""
     exercise = _find(question)
-    given = min(_hints_given.get(exercise.id, 0), len(exercise.hints) - 1)
-    _hints_given[exercise.id] = given + 1
-    return Text(f"Hint {given + 1} of {len(exercise.hints)}: {exercise.hints[given]}")
+    asked, count = _hints_given.get(exercise.id, 0), len(exercise.hints)
+    _hints_given[exercise.id] = asked + 1
+    given = min(asked, count - 1)
+    end = f'\nNo more hints: `solution("{exercise.id}")` tells you what to try first.' if asked >= count else ""
+    return Text(f"Hint {given + 1} of {count}: {exercise.hints[given]}{end}")
 
 
 def solution(question, reveal=False):

@@ -171,6 +171,22 @@ def test_an_unlisted_wrong_step_is_rejected(step):
     assert result.feedback
 
 
+@pytest.mark.parametrize(
+    ("result", "says"),
+    [
+        (lambda loss: (loss, 1.0), "Expected the loss alone; received a tuple of 2. Return `loss`."),
+        (lambda loss: [loss, np.ones((8, 1))], "Expected the loss alone; received a list of 2."),
+        (lambda loss: "fine", "The loss should be a number; received `str`."),
+        (lambda loss: None, "End it with `return loss`."),
+    ],
+)
+def test_a_result_that_is_no_loss_leaves_the_points_of_the_step(result, says):
+    found = check("train_step", make_step(result=result))
+    assert says in found.feedback
+    assert [case.passed for case in found.cases] == [False, True, True]
+    assert found.score == 4
+
+
 def test_a_forward_pass_outside_the_tape_is_explained():
     def train_step(model, optimizer, loss_fn, x, y):
         prediction = model(x, training=True)
@@ -217,6 +233,28 @@ def freeze_copy(model):
 def test_a_right_freeze_of_another_kind_passes(freeze):
     result = check("freeze", freeze)
     assert result.passed, str(result)
+
+
+def freeze_in_the_recursion(model):
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.trainable = False
+        elif isinstance(layer, keras.Model):
+            freeze_in_the_recursion(layer)
+    model.compile(optimizer=model.optimizer, loss=model.loss)
+    return model
+
+
+def test_a_nested_model_that_can_not_be_compiled_is_explained():
+    assert "Compile once, at the end" in check("freeze", freeze_in_the_recursion).feedback
+
+
+@pytest.mark.parametrize("question", ["freeze", "recalibrate"])
+def test_a_missing_return_costs_nothing_and_is_mentioned(question):
+    result = check(question, lambda *given: RIGHT[question](*given) and None)
+    assert result.passed, str(result)
+    assert "End with `return model`" in result.notes[0]
+    assert check(question, RIGHT[question]).notes == ()
 
 
 def freezing(change, after=lambda model: model.compile("sgd", "mse")):
@@ -295,6 +333,70 @@ def recalibrate_whole(model, x, batch_size):
 def test_a_right_recalibration_of_another_kind_passes(recalibrate):
     result = check("recalibrate", recalibrate)
     assert result.passed, str(result)
+
+
+def recalibrate_the_copy(model, x, batch_size, result="copy"):
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    RIGHT["recalibrate"](copy, x, batch_size)
+    return {"copy": copy, "given": model}[result]
+
+
+def test_a_copy_is_looked_at_where_it_comes_back():
+    assert check("recalibrate", recalibrate_the_copy).passed
+    said = check("recalibrate", lambda *given: recalibrate_the_copy(*given, result="given")).feedback
+    assert "not on a copy" in said
+
+
+def passes(count, start=None):
+    """Several passes with the layers' own momentum, from the old statistics or from those of a new layer."""
+
+    def recalibrate(model, x, batch_size):
+        for norm in norms(model):
+            if start:
+                norm.moving_mean.assign(norm.moving_mean * 0)
+                norm.moving_variance.assign(norm.moving_variance * 0 + 1)
+        for _ in range(count):
+            for begin in range(0, len(x), batch_size):
+                model(x[begin : begin + batch_size], training=True)
+        return model
+
+    return recalibrate
+
+
+@pytest.mark.parametrize("recalibrate", [passes(5), passes(20), passes(5, "new"), passes(50), passes(20, "new")])
+def test_a_recalibration_that_stops_too_early_is_told_to_go_on(recalibrate):
+    result = check("recalibrate", recalibrate)
+    assert not result.passed
+    assert result.feedback.startswith("You are on the way")
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.9, 2.0])
+def test_other_wrong_statistics_are_not_told_to_go_on(scale):
+    result = check("recalibrate", lambda model, x, batch_size: RIGHT["recalibrate"](model, x * scale, batch_size))
+    assert not result.passed
+    assert "on the way" not in str(result)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.875])
+def test_a_momentum_that_is_not_put_back_costs_its_own_case(momentum):
+    result = check(
+        "recalibrate", after_right(lambda model: [setattr(norm, "momentum", momentum) for norm in norms(model)])
+    )
+    assert [case.name for case in result.cases if not case.passed] == ["the layers have their momentum back"]
+    assert "Put the old momentum back" in result.feedback
+    assert f"momentum {momentum:.3g}." in result.feedback
+
+
+def test_the_last_batch_is_named_though_its_momentum_stays():
+    def recalibrate(model, x, batch_size):
+        for norm in norms(model):
+            norm.momentum = 0.0
+        for begin in range(0, len(x), batch_size):
+            model(x[begin : begin + batch_size], training=True)
+        return model
+
+    assert "those of the last batch only" in check("recalibrate", recalibrate).feedback
 
 
 def after_right(change):
