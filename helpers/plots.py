@@ -57,9 +57,11 @@ def new_figure(rows=1, columns=1, *, width=8.0, height=3.6, **subplots):
 def learning_curves(arms, score="test_accuracy", *, statistics="moving"):
     """Mean accuracy over the steps of training, one line per arm with its 95 % interval as a band.
 
-    arms: {name: Runs}. score: a field of `Scores`; accuracies are shown in percent. statistics: "moving" or
-    "recomputed". Returns a Plot.
+    arms: {name: Runs}. score: "test_accuracy" or "train_accuracy". statistics: "moving" or "recomputed". Returns a
+    Plot. Raises ValueError for another score: it is drawn in percent.
     """
+    if not score.endswith("_accuracy"):
+        raise ValueError(f'score must be "test_accuracy" or "train_accuracy", received {score!r}.')
     figure, axis = new_figure(width=7.5, height=3.6)
     sentences = []
     for i, (name, runs) in enumerate(arms.items()):
@@ -389,8 +391,8 @@ def drift_parts_bars(arms):
         axis.set(title=name, xlabel="share of the squared drift (%)", xlim=(0, 100), yticks=range(1, layers + 1))
         low, high = shares[:, :2].sum(axis=1).min(), shares[:, :2].sum(axis=1).max()
         whole, shape = parts.sum(axis=1).mean(), parts[:, 2].mean()
-        said.append(f"{name}, mean and spread together make {low:.0f} to {high:.0f} % of it, the rest is a change of "
-                    f"shape (mean squared drift {whole:.4f}, of which shape {shape:.4f})")  # fmt: skip
+        said.append(f"{name}, mean and spread together make {low:.0f} to {high:.0f} % of the squared drift, the rest "
+                    f"is a change of shape (mean squared drift {whole:.4f}, of which shape {shape:.4f})")  # fmt: skip
     axes[0].set_ylabel("hidden layer")
     axes[0].invert_yaxis()
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False)
@@ -399,6 +401,8 @@ def drift_parts_bars(arms):
 
 def places_of_images(arms, *, layer, unit, seed, before, after):
     """Each image's place in the distribution of one unit at two probed steps, joined by a line. Returns a Plot."""
+    from helpers.shift import drift, travel
+
     figure, axes = new_figure(1, len(arms), width=10, height=3.8, sharey=True)
     said = []
     for i, (axis, (name, runs)) in enumerate(zip(axes, arms.items(), strict=True)):
@@ -408,16 +412,15 @@ def places_of_images(arms, *, layer, unit, seed, before, after):
         for side, column in enumerate(values):
             low, middle, high = np.percentile(column, PERCENTILES)
             axis.plot([side, side], [low, high], color="black", linewidth=5, alpha=0.8, solid_capstyle="butt")
-            axis.plot(side, middle, marker="D", color="white", markeredgecolor="black")
+            axis.plot(side, middle, marker="o", color="white", markeredgecolor="black")
         axis.set_xticks([0, 1], [f"step {before}", f"step {after}"])
         axis.set(title=f"{name} · hidden layer {layer}, unit {unit}", xlim=(-0.15, 1.15))
-        moved = np.sqrt(np.mean((np.sort(values[1]) - np.sort(values[0])) ** 2))
-        travelled = np.sqrt(np.mean((values[1] - values[0]) ** 2))
+        both = values[None, :, :, None]  # (seeds, probes, rows, units)
         rank = np.corrcoef(*values)[0, 1]
-        said.append(f"{name}, the distribution drifts by {moved:.2f}, an image travels by {travelled:.2f} "
-                    f"(correlation of old and new values {rank:.2f})")  # fmt: skip
+        said.append(f"{name}, the distribution drifts by {drift(both).item():.2f}, an image travels by "
+                    f"{travel(both).item():.2f} (correlation of old and new values {rank:.2f})")  # fmt: skip
     axes[0].set_ylabel("pre-activation")
-    return Plot(figure, f"Each line is one of {values.shape[1]} images, seed {seed}; bars: 15 to 85 %, diamonds: the "
+    return Plot(figure, f"Each line is one of {values.shape[1]} images, seed {seed}; bars: 15 to 85 %, circles: the "
                         f"median. {'; '.join(said)}.")  # fmt: skip
 
 

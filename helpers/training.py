@@ -298,12 +298,18 @@ def _differing_in_learning_rate(points):
     groups = []
     for point in points:
         for group in groups:
-            if {**group[0], "learning_rate": 0} == {**point, "learning_rate": 0}:
+            if _without_rate(group[0]) == _without_rate(point):
                 group.append(point)
                 break
         else:
             groups.append([point])
     return groups
+
+
+def _without_rate(point):
+    """The point without its learning rate; a schedule stays, because it is part of the graph."""
+    schedule = isinstance(point.get("learning_rate"), keras.optimizers.schedules.LearningRateSchedule)
+    return point if schedule else {**point, "learning_rate": None}
 
 
 def _train_points(points, build, dataset, optimizer, settings, progress):
@@ -312,6 +318,9 @@ def _train_points(points, build, dataset, optimizer, settings, progress):
     for_build = {name: value for name, value in points[0].items() if name != "learning_rate"}
     own = {name: for_build.pop(name) for name in list(for_build) if name in signature.parameters}
     build = functools.partial(build, **for_build) if for_build else build
+    dataset = own.pop("dataset", dataset)
+    if "optimizer" in own:
+        optimizer = keras.optimizers.serialize(keras.optimizers.get(own.pop("optimizer")))
     arms = []
     for point in points:
         optimizer_of_point = keras.optimizers.deserialize(optimizer)
@@ -392,9 +401,8 @@ class _Graph:
 def _graph(model, optimizer, gradient_norms):
     """The traced functions for this model; the same ones where the same architecture was traced before."""
     config = optimizer.get_config()
-    parts = [optimizer, *model.layers]
-    if type(model) is not keras.Sequential or not all(type(part).__module__.startswith("keras.") for part in parts):
-        return _trace(model, optimizer, gradient_norms)  # nobody knows what a learner's own layer depends on
+    if type(model) is not keras.Sequential or not all(map(_made_by_keras, [optimizer, *model.layers])):
+        return _trace(model, optimizer, gradient_norms)  # nobody knows what a learner's own code depends on
     if not isinstance(config["learning_rate"], float):
         return _trace(model, optimizer, gradient_norms)  # a schedule is part of the graph
     layers = [(type(layer), _without_start(layer.get_config())) for layer in model._layers]
@@ -405,6 +413,16 @@ def _graph(model, optimizer, gradient_norms):
         as_text({**config, "name": None, "learning_rate": 0.0}),  # the rate belongs to the state
         gradient_norms,
     )
+
+
+def _made_by_keras(part):
+    """Whether a layer or optimizer is Keras' own, with no function of a learner's in it, such as an activation.
+
+    A configuration names a function: `relu` of a learner's own would come back as Keras' `relu`.
+    """
+    inside = [getattr(value, "__module__", "") for value in vars(part).values() if callable(value)]
+    plain = not isinstance(part, keras.Model)  # a model inside of the model may hold anything
+    return plain and all(module.startswith("keras.") for module in (type(part).__module__, *inside))
 
 
 def _without_start(config):

@@ -95,3 +95,15 @@ def test_new_figure_is_not_known_to_pyplot():
 
 def test_lists_of_styles_fit_together():
     assert len(plots.COLORS) == len(plots.LINESTYLES) == len(plots.MARKERS) == len(set(plots.COLORS))
+
+
+def test_a_sweep_is_drawn_with_the_statistics_asked_for():
+    arms = {"arm": Sweep([{"learning_rate": 0.1}, {"learning_rate": 1}], [made_up_runs(0.92), made_up_runs(0.2)])}
+    figures = [plots.learning_rate_sweep(arms, statistics=kind).figure for kind in ("moving", "recomputed")]
+    moving, recomputed = (figure.axes[0].get_lines()[0].get_ydata() for figure in figures)
+    np.testing.assert_allclose(recomputed - moving, 1.0)
+
+
+def test_learning_curves_are_of_accuracies():
+    with pytest.raises(ValueError, match="received 'test_loss'"):
+        plots.learning_curves({"a": made_up_runs(0.9)}, "test_loss")

@@ -155,7 +155,10 @@ def saturating(value):
         (lambda: plots.ridgelines(ARMS, layer=2, unit=1, seed=5, every=1), [f"to {2 * ROWS.std():.2f}"]),
         # The second unit has twice the values: moves of 1 and 2, then of 2 and 4.
         (lambda: plots.drift_over_training(ARMS), ["moves 1.50 in the first 25 steps, then 3.00 to 3.00"]),
-        (lambda: plots.drift_parts_bars({"moves": ARMS["moves"], "again": ARMS["moves"]}), ["100 to 100 % of it"]),
+        (
+            lambda: plots.drift_parts_bars({"moves": ARMS["moves"], "again": ARMS["moves"]}),
+            ["100 to 100 % of the squared drift"],
+        ),
         (
             lambda: plots.places_of_images(ARMS, layer=1, unit=0, seed=7, before=0, after=25),
             ["drifts by 1.00, an image travels by 1.00 (correlation of old and new values 1.00)", "drifts by 0.00, an"],
@@ -166,7 +169,7 @@ def saturating(value):
         ),
         (
             lambda: plots.saturation({"wide": saturating(4.0), "narrow": saturating(2.0)}),  # tanh(2.65) = 0.99
-            ["wide: 50 % of the values are saturated", "narrow: 0 % of", "60 % test accuracy after 150 steps"],
+            ["wide: 50.0 % of the values are saturated", "narrow: 0.0 % of", "60 % test accuracy after 150 steps"],
         ),
     ],
 )
@@ -181,3 +184,23 @@ def test_figures_say_what_they_show(draw, said):
 def test_figures_refuse_a_seed_that_was_not_run():
     with pytest.raises(ValueError, match=r"No run has the seed 0; there are \(5, 6, 7\)"):
         plots.ridgelines(ARMS, layer=1, unit=0, seed=0)
+
+
+def test_ridges_name_the_first_and_the_last_width():
+    arms = {name: run_with(ROWS, 2 * ROWS) for name in "ab"}
+    caption = plots.ridgelines(arms, layer=1, unit=0, seed=5, every=1).caption
+    assert f"a from {ROWS.std():.2f} to {2 * ROWS.std():.2f}; b from" in caption
+
+
+def test_parts_of_the_drift_count_mean_and_spread():
+    arms = {name: run_with(ROWS, 2 * ROWS) for name in "ab"}  # the spread changes, and the mean if it is not 0
+    assert "mean and spread together make 100 to 100 % of the squared drift" in plots.drift_parts_bars(arms).caption
+
+
+def test_gradient_shift_takes_each_seeds_own_data():
+    sgd = keras.optimizers.SGD(0.5)
+    splits = [load("digits", seed=seed, train_size=200) for seed in (0, 1)]
+    together = train_many(BUILD, splits, seeds=[4, 5], steps=1, batch_size=50, optimizer=sgd, progress=False)
+    alone = train_many(BUILD, splits[1], seeds=[5], steps=1, batch_size=50, optimizer=sgd, progress=False)
+    measured, expected = (shift.gradient_shift([runs], batches=2).relative for runs in (together, alone))
+    np.testing.assert_allclose(measured[..., 1], expected[..., 0], rtol=1e-3)

@@ -74,3 +74,9 @@ def test_pairs_must_be_pairs():
 def test_a_share_needs_seeds(values):
     with pytest.raises(ValueError, match="one True or False per seed"):
         share_interval(values)
+
+
+def test_a_pair_is_a_seed():
+    first, second = [0.1, 0.2, 0.3, 0.4], [0.4, 0.1, 0.2, 0.3]
+    assert paired_difference(first, second) == mean_interval(np.subtract(first, second), "points")
+    assert paired_difference(first, second).high > 0.2  # not sorted: the pairs disagree widely

@@ -1,5 +1,6 @@
 """Many seeds at once: seed by seed it is Keras, arms are paired, and what cannot work says so before it starts."""
 
+import dataclasses
 import functools
 import signal
 import threading
@@ -522,3 +523,58 @@ def test_a_sweep_over_settings_of_training():
     result = sweep({"batch_size": [8, 16], "steps": [5]}, SMALL, DIGITS, seeds=1)
     assert [runs.settings.batch_size for runs in result.runs] == [8, 16]
     assert {runs.train_loss.shape for runs in result.runs} == {(1, 5)}
+
+
+def own_activation(x):
+    return 0.0 * x
+
+
+def relu(x):  # Keras has another one of this name
+    return 0.0 * x
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: [keras.layers.Dense(8), keras.layers.Activation(own_activation)],
+        lambda: [keras.layers.Dense(8), keras.layers.Activation(relu)],
+        lambda: [keras.layers.Dense(8, activation=relu)],
+        lambda: [keras.Sequential([keras.layers.Dense(8), keras.layers.BatchNormalization()])],
+    ],
+    ids=["own activation", "named as Keras' own", "inside Dense", "a model inside"],
+)
+def test_what_a_configuration_cannot_hold_is_trained_as_it_is(layers):
+    runs = quick(lambda: keras.Sequential([keras.Input((64,)), *layers(), keras.layers.Dense(10)]), DIGITS, seeds=1)
+    model = runs.model(0)
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    expected = model.evaluate(DIGITS.x_test, DIGITS.y_test, verbose=0)
+    assert runs.moving.test_loss[0, -1] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_sweep_over_schedules_and_optimizers():
+    def constant(rate):
+        return keras.optimizers.schedules.PiecewiseConstantDecay([1000], [rate, rate])
+
+    settings = {"seeds": 1, "steps": 20, "batch_size": 32}
+    found = sweep({"learning_rate": [constant(0.001), constant(0.5), 0.1]}, SMALL, DIGITS, **settings)
+    for point, runs in zip(found.points, found.runs, strict=True):
+        alone = quick(SMALL, DIGITS, seeds=1, optimizer=keras.optimizers.SGD(point["learning_rate"]))
+        np.testing.assert_allclose(runs.train_loss, alone.train_loss, rtol=1e-4)
+    found = sweep({"optimizer": ["sgd", "adam"]}, SMALL, DIGITS, **settings)
+    adam = quick(SMALL, DIGITS, seeds=1, optimizer="adam")
+    np.testing.assert_allclose(found[{"optimizer": "adam"}].train_loss, adam.train_loss, rtol=1e-4)
+
+
+def test_probes_leave_dropout_off():
+    at = Probes(at=(0,), rows=50)
+    with_it, without = (
+        quick(functools.partial(SMALL, dropout=rate), DIGITS, seeds=1, probes=at) for rate in (0.5, 0.0)
+    )
+    for layer, values in with_it.pre_activations.items():
+        np.testing.assert_allclose(values, without.pre_activations[layer], atol=1e-4)
+
+
+def test_labels_of_every_data_set_are_checked():
+    wrong = dataclasses.replace(SPLITS[1], y_test=SPLITS[1].y_test + 1)
+    with pytest.raises(ValueError, match="0 to 9 apart"):
+        quick(SMALL, [SPLITS[0], wrong], seeds=2)
