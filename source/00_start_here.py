@@ -30,7 +30,7 @@ import helpers  # noqa: F401
 # | [04 · Placement](04_placement.ipynb) | Before or after the activation: does it matter? | 20 |
 # | [05 · Training and inference](05_training_and_inference.ipynb) | Two modes, two kinds of statistics: what can go wrong? | 50 |
 # | [06 · BatchNorm and Dropout](06_batchnorm_vs_dropout.ipynb) | Does one replace the other? | 40 |
-# | [07 · Exercises](07_exercises.ipynb) | Can you build it, train it, freeze it and fold it yourself? | 100 |
+# | [07 · Exercises](07_exercises.ipynb) | Can you build it, train it, freeze it and fold it yourself? | 115 |
 #
 # ## Your machine
 #

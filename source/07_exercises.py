@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 7 · Exercises
 #
-# **Time:** about 100 minutes, in as many sittings as you like · **Before this:** [06](06_batchnorm_vs_dropout.ipynb)
+# **Time:** about 115 minutes, in as many sittings as you like · **Before this:** [06](06_batchnorm_vs_dropout.ipynb)
 #
 # After this notebook you will have answered the lesson's four questions with reasons, and you will have written Batch Normalization yourself:
 # forward, backward, with a memory, folded away for inference, and in Keras, where most of the mistakes are made.
@@ -29,7 +29,9 @@ hint("normalize")
 # %% [markdown]
 # ## In words
 #
-# Four questions of the lesson. Pick the answer whose *reason* is right as well; every option gets a reply.
+# *easy · about 2 minutes and 2 points each*
+#
+# Four questions of the lesson. Pick the answer whose *reason* is right as well. Every option gets a reply; in Exercise 1 two options are right, and one is enough.
 
 # %% [markdown]
 # ### Exercise 1
@@ -115,7 +117,7 @@ check("quiz2", quiz2)
 # %% [markdown]
 # ### Normalise a batch
 #
-# *easy · about 5 minutes*
+# *easy · about 5 minutes · 4 points*
 #
 # Give every column of a batch mean 0 and standard deviation 1.
 
@@ -140,7 +142,7 @@ check("normalize", normalize)
 # %% [markdown]
 # ### The forward pass for any rank
 #
-# *medium · about 8 minutes*
+# *medium · about 8 minutes · 6 points*
 #
 # Normalise each feature or channel over all other axes, then scale by gamma and shift by beta.
 
@@ -173,7 +175,7 @@ check("batchnorm_forward", batchnorm_forward)
 # %% [markdown]
 # ### Move the moving averages
 #
-# *easy · about 5 minutes*
+# *easy · about 5 minutes · 4 points*
 #
 # Mix the statistics of one batch into the moving averages, as Keras does.
 
@@ -201,7 +203,7 @@ check("update_moving", update_moving)
 # %% [markdown]
 # ### How long the averages take to warm up
 #
-# *easy · about 6 minutes*
+# *easy · about 6 minutes · 3 points*
 #
 # Find the fewest steps after which the moving average has covered a given fraction of the way from its start to the truth.
 
@@ -228,7 +230,7 @@ check("warm_up_steps", warm_up_steps)
 # %% [markdown]
 # ### A layer with a memory
 #
-# *medium · about 15 minutes*
+# *medium · about 15 minutes · 8 points*
 #
 # Write the layer: it normalises with the batch in training and with its memory at inference.
 
@@ -280,7 +282,7 @@ check("BatchNorm", BatchNorm)
 # %% [markdown]
 # ### The backward pass
 #
-# *hard · about 20 minutes*
+# *hard · about 20 minutes · 8 points*
 #
 # Send the gradient of the loss back through a training batch, to x, gamma and beta.
 
@@ -316,7 +318,7 @@ check("batchnorm_backward", batchnorm_backward)
 # %% [markdown]
 # ### Fold BatchNorm into Dense
 #
-# *medium · about 10 minutes*
+# *medium · about 10 minutes · 5 points*
 #
 # Make one Dense layer that gives at inference what Dense and BatchNorm give together.
 
@@ -357,7 +359,7 @@ import tensorflow as tf
 # %% [markdown]
 # ### The lesson's network
 #
-# *easy · about 5 minutes*
+# *easy · about 5 minutes · 5 points*
 #
 # Build the lesson's network: 128 and 64 hidden units with BatchNorm before each ReLU, then one output.
 
@@ -388,7 +390,7 @@ check("build_model", build_model)
 # %% [markdown]
 # ### Repair a training step
 #
-# *medium · about 8 minutes*
+# *medium · about 8 minutes · 5 points*
 #
 # Repair the training step below, so that BatchNorm is trained as well as used.
 
@@ -431,7 +433,7 @@ check("train_step", train_step)
 # %% [markdown]
 # ### Freeze BatchNorm for fine-tuning
 #
-# *medium · about 10 minutes*
+# *medium · about 10 minutes · 5 points*
 #
 # Prepare a trained model for fine-tuning: every BatchNorm stays in inference mode, all other layers can learn.
 
@@ -465,7 +467,7 @@ check("freeze", freeze)
 # %% [markdown]
 # ### Recalibrate the moving statistics
 #
-# *hard · about 15 minutes*
+# *hard · about 15 minutes · 6 points*
 #
 # Make the moving statistics those of the data x under the present weights, without changing a weight.
 
@@ -474,7 +476,9 @@ check("freeze", freeze)
 def recalibrate(model, x, batch_size):
     """Compute the moving statistics anew from x.
 
-    model: a Keras model. x: (examples, features). The old statistics are forgotten. Returns the model.
+    model: a Keras model. x: (examples, features). batch_size: how many rows to send through at once; every batch
+    counts the same, a shorter last one too. The old statistics are forgotten, and momentum is as before at the end.
+    Returns the model.
     """
     recalibrated = ...
     # BEGIN SOLUTION

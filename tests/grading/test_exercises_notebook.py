@@ -112,6 +112,21 @@ def test_the_words_of_the_questions_are_those_that_are_checked(student):
                 assert f"- **{letter}** {choice.text}" in text
 
 
+def test_each_task_says_its_points_and_the_minutes_add_up():
+    text = SOURCE.read_text(encoding="utf-8")
+    words = [question for question in QUESTIONS.values() if isinstance(question, ChoiceQuestion)]
+    each = re.search(r"\*easy · about (\d+) minutes and (\d+) points each\*", text)
+    assert {question.points for question in words} == {int(each[2])}
+    minutes = len(words) * int(each[1])
+    for question in QUESTIONS.values():
+        if question not in words:
+            task = text.split(f"### {question.title}\n")[1].split("###")[0]
+            found = re.search(r"\*(?:easy|medium|hard) · about (\d+) minutes · (\d+) points\*", task)
+            assert int(found[2]) == question.points
+            minutes += int(found[1])
+    assert f"**Time:** about {minutes} minutes" in text
+
+
 def test_what_to_read_again_exists():
     for question in QUESTIONS.values():
         source = ROOT / "source" / f"{question.notebook}.py"

@@ -131,6 +131,7 @@ def test_five_seconds_are_the_limit():
     result = check("normalize", with_line("while True: pass"))
     assert 4.9 < time.monotonic() - begin < 7
     assert "after 5 seconds" in result.feedback
+    assert "or for something slow" in result.feedback
     assert len(result.cases) == 7
 
 
@@ -155,6 +156,12 @@ def test_prints_and_warnings_stay_inside(capsys):
     assert capsys.readouterr() == ("", "")
     assert any("here" in note for note in result.notes)
     assert "<b>" not in result._repr_mimebundle_()["text/html"]
+
+
+@pytest.mark.parametrize(("category", "shown"), [("DeprecationWarning", False), ("RuntimeWarning", True)])
+def test_what_a_library_will_change_one_day_is_not_mentioned(category, shown):
+    result = check("normalize", with_line(f"import warnings; warnings.warn('of a library', {category}); return x"))
+    assert any("of a library" in note for note in result.notes) == shown
 
 
 def test_nothing_is_left_behind():
