@@ -94,8 +94,7 @@ print("every pixel's mean is 0:", all_zero, "· your prediction:", "no predictio
 
 # %% [markdown]
 # No. The corners of the images are nearly always paper, the middle is often ink, and subtracting one number from all pixels cannot make
-# both means 0. Besides, the next 32
-# images would have other means. Batch Normalization begins by making the mean of every feature of every batch 0:
+# both means 0. Besides, the next 32 images would have other means. Batch Normalization begins by making the mean of every feature of every batch 0:
 
 # %%
 batch = digits.x_train[:32]
