@@ -339,8 +339,12 @@ def _say_model(name, received, expected):
 # train_step -------------------------------------------------------------------------------------------------
 
 
-def _step(*, training=True, apply=1, swapped=False, loss_after=False, extra="", gamma_only=False):
-    """A training step with one thing wrong. extra: when it calls the model once more with `training=True`."""
+def _step(*, training=True, apply=1, swapped=False, loss_after=None, extra="", gamma_only=False):
+    """A training step with one thing wrong.
+
+    extra: when it calls the model once more with `training=True`. loss_after: the mode in which it computes the loss
+    again after the update.
+    """
 
     def train_step(model, optimizer, loss_fn, x, y):
         import tensorflow as tf
@@ -360,8 +364,8 @@ def _step(*, training=True, apply=1, swapped=False, loss_after=False, extra="", 
             optimizer.apply_gradients(zip(gradients, variables, strict=True))
         if extra == "at the end":
             model(x, training=True)
-        if loss_after:
-            return loss_fn(y, model(x, training=False))
+        if loss_after is not None:
+            return loss_fn(y, model(x, training=loss_after))
         return value
 
     return train_step
@@ -419,10 +423,13 @@ class TrainStep(KerasQuestion):
             "The arguments of the loss have changed places. Keras takes the truth first: `loss_fn(y, prediction)`.",
             _step(swapped=True),
         ),
-        Misconception(
-            "The loss that you return is computed again after the update. Return the one from inside the tape: "
-            "it belongs to the weights with which the step began.",
-            _step(loss_after=True),
+        *(
+            Misconception(
+                "The loss that you return is computed again after the update. Return the one from inside the tape: "
+                "it belongs to the weights with which the step began.",
+                _step(loss_after=training),
+            )
+            for training in (False, True)
         ),
         Misconception(
             "Your step calls the model twice with `training=True`, so each batch moves the moving averages "
@@ -937,11 +944,14 @@ def _recalibrated(recalibrate, given):
     result = recalibrate(model, given["x"], 16)
     if result is ...:
         return ...
+    original = model
     model, note = _returned(result, model)
     if [weight.shape for weight in model.trainable_weights] != [value.shape for value in before]:
         raise Remark("The model that comes back should have the layers of the one that you were given.")
     first, second = _norms(model)
     changed = max(np.abs(_array(new) - old).max() for new, old in zip(model.trainable_weights, before, strict=True))
+    if changed > 1e-6 and model is not original:
+        raise Remark("The model that comes back is a copy without the weights that were learned. Give it those first.")
     outputs = (
         _array(first.moving_mean),
         _array(first.moving_variance),

@@ -551,6 +551,7 @@ def _layer(
     affine=True,
     default=False,
     reverse=False,
+    swap=False,
 ):
     """A layer class with one thing wrong."""
     state = {}
@@ -571,6 +572,8 @@ def _layer(
             if training or update_at_inference:
                 mean, variance = (stored or batch)(x)
                 new_mean, new_variance = mix(old[0], mean, self.momentum), mix(old[1], variance, self.momentum)
+                if swap:
+                    new_mean, new_variance = new_variance, new_mean
                 if shared:
                     state["mean"][...], state["variance"][...] = new_mean, new_variance
                 else:
@@ -657,10 +660,13 @@ class BatchNormLayer(CodeQuestion):
             "inference uses the moving averages.",
             _layer(reverse=True),
         ),
-        Misconception(
-            "Mean and variance of the batch have changed places: the first belongs into `self.moving_mean`, "
-            "the second into `self.moving_variance`.",
-            _layer(stored=lambda x: (x.var(axis=0), x.mean(axis=0))),
+        *(
+            Misconception(
+                "Mean and variance of the batch have changed places: the first belongs into `self.moving_mean`, "
+                "the second into `self.moving_variance`.",
+                wrong,
+            )
+            for wrong in (_layer(stored=lambda x: (x.var(axis=0), x.mean(axis=0))), _layer(swap=True))
         ),
         Misconception(
             "Your layer normalises with the statistics of the batch at inference. Then a prediction depends on its "

@@ -346,6 +346,9 @@ def test_a_copy_is_looked_at_where_it_comes_back():
     assert check("recalibrate", recalibrate_the_copy).passed
     said = check("recalibrate", lambda *given: recalibrate_the_copy(*given, result="given")).feedback
     assert "not on a copy" in said
+    new = check("recalibrate", lambda model, *given: RIGHT["recalibrate"](keras.models.clone_model(model), *given))
+    assert "a copy without the weights" in new.feedback
+    assert "trains the model" not in str(new)
 
 
 def passes(count, start=None):
