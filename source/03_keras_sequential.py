@@ -500,7 +500,7 @@ print("The gain is between −2 and +2 points:", -0.02 < shallow_gain.low and sh
 
 # %% [markdown]
 # Look at the left end of the figure, too: the earlier you look, the larger the gap. Even this network is a little faster with BatchNorm;
-# soon after there is hardly anything left of it. The rule looks after 100 steps, and that was fixed before the runs.
+# soon after there is little left of it. The rule looks after 100 steps, and that was fixed before the runs.
 
 # %% [markdown]
 # ## Does BatchNorm only repair the scaling of the inputs?
