@@ -339,7 +339,7 @@ def _say_model(name, received, expected):
 # train_step -------------------------------------------------------------------------------------------------
 
 
-def _step(*, training=True, apply=1, swapped=False, loss_after=None, extra="", gamma_only=False):
+def _step(*, training=True, apply=1, swapped=False, loss_after=None, extra="", no_gamma_beta=False):
     """A training step with one thing wrong.
 
     extra: when it calls the model once more with `training=True`. loss_after: the mode in which it computes the loss
@@ -357,7 +357,7 @@ def _step(*, training=True, apply=1, swapped=False, loss_after=None, extra="", g
                 model(x, training=True)
             value = loss_fn(prediction, y) if swapped else loss_fn(y, prediction)
         variables = model.trainable_variables
-        if gamma_only:
+        if no_gamma_beta:
             variables = [variable for variable in variables if variable.name in ("kernel", "bias")]
         gradients = tape.gradient(value, variables)
         for _ in range(apply):
@@ -446,7 +446,7 @@ class TrainStep(KerasQuestion):
         ),
         Misconception(
             "Gamma and beta are not trained. They belong to `model.trainable_variables` as well as kernels and biases.",
-            _step(gamma_only=True),
+            _step(no_gamma_beta=True),
         ),
     )
 

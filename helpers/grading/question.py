@@ -98,7 +98,6 @@ class Seen:
     out_of_time: bool = False
     printed: str = ""
     warnings: tuple[str, ...] = ()
-    raised: bool = False
 
 
 STILL_OPEN = (
@@ -190,6 +189,7 @@ class CodeQuestion(Question):
     reference: a right answer. misconceptions: wrong ones, each told from all others by the probes.
     accepted: other right ones. changes: what to say to an answer that changes its arguments ("" = it may).
     wanted: how it is called, for messages. explains: (part of an error message, what to say behind it).
+    may_be_list: whether x may also come as a plain list. limit_memory, seconds: the limits of one call.
     """
 
     wanted = ""
@@ -234,7 +234,7 @@ class CodeQuestion(Question):
             # nbgrader's own stub raises this one.
             unanswered = outcome.error.startswith("Your code stopped with `NotImplementedError`")
             said = next((f" {sentence}" for part, sentence in self.explains if part in outcome.error), "")
-            seen = Seen(problem=outcome.error + said + _shadowed(answer), attempted=not unanswered, raised=True)
+            seen = Seen(problem=outcome.error + said + _shadowed(answer), attempted=not unanswered)
             seen.out_of_time = outcome.out_of_time
         else:
             seen = outcome.value
