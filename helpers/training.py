@@ -483,23 +483,23 @@ def _evaluate_function(model):
         return tf.reduce_mean(tf.cast(right, tf.float32)), loss_function(y, outputs)
 
     # One trace for the training and the test examples: their number is left open.
-    signature = [
-        [tf.TensorSpec(variable.shape, variable.dtype) for variable in model.trainable_variables],
-        [tf.TensorSpec(variable.shape, variable.dtype) for variable in model.non_trainable_variables],
-        tf.TensorSpec((None, *model.input_shape[1:]), tf.float32),
-        tf.TensorSpec((None,), tf.int32),
+    variables = [
+        [tf.TensorSpec(variable.shape, variable.dtype) for variable in part]
+        for part in (model.trainable_variables, model.non_trainable_variables)
     ]
+    examples = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32), tf.TensorSpec((None,), tf.int32)]
 
-    @_traced_once(signature)
+    @_traced_once([*variables, *examples])
     def infer(trainable, tracked, x, y):
         return scores(y, model.stateless_call(trainable, tracked, x, training=False)[0])
 
-    @_traced_once(signature)
+    @_traced_once([*variables, *examples])
     def recompute(trainable, tracked, x, y):
         with _batch_statistics(model):
             outputs, recomputed = model.stateless_call(trainable, tracked, x, training=False)
         return scores(y, outputs), recomputed
 
+    @_traced_once([*variables, *examples, *examples])
     def evaluate(trainable, tracked, x_train, y_train, x_test, y_test):
         moving = *infer(trainable, tracked, x_train, y_train), *infer(trainable, tracked, x_test, y_test)
         if not normalised:
