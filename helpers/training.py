@@ -218,8 +218,9 @@ def _train(arms, progress):
     settings = arms[0]
     model = _built(settings.build, settings.datasets[0])
     _check_labels(model, settings.datasets)
-    outputs = sum(math.prod(layer.output.shape[1:]) for layer in model.layers if hasattr(layer, "output"))
-    alone = len(arms) * len(settings.seeds) * settings.batch_size * outputs > OUTPUTS_AT_ONCE
+    outputs = tf.nest.flatten([layer.output for layer in model.layers if hasattr(layer, "output")])
+    numbers = sum(math.prod(size or 1 for size in output.shape[1:]) for output in outputs)
+    alone = len(arms) * len(settings.seeds) * settings.batch_size * numbers > OUTPUTS_AT_ONCE
     collected = []
     for part in [[arm] for arm in arms] if alone else [arms]:
         collected += _train_together(part, model, progress)

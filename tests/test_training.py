@@ -578,3 +578,13 @@ def test_labels_of_every_data_set_are_checked():
     wrong = dataclasses.replace(SPLITS[1], y_test=SPLITS[1].y_test + 1)
     with pytest.raises(ValueError, match="0 to 9 apart"):
         quick(SMALL, [SPLITS[0], wrong], seeds=2)
+
+
+def test_a_layer_with_two_outputs_can_be_trained():
+    def build():
+        inputs = keras.Input((64,))
+        halves = keras.layers.Lambda(lambda x: [x[:, :32], x[:, 32:]])(inputs)
+        return keras.Model(inputs, keras.layers.Dense(10)(keras.layers.Add()(halves)))
+
+    found = sweep({"learning_rate": [0.01, 0.1]}, build, DIGITS, seeds=1, steps=5, batch_size=32, progress=False)
+    assert np.isfinite([runs.train_loss for runs in found.runs]).all()
