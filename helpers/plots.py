@@ -141,7 +141,7 @@ def paired_arms(arms, *, unit="%"):
             color=COLORS[i], marker=MARKERS[i], capsize=4,
         )  # fmt: skip
     right.axvline(0, color="#555555", linewidth=0.8, linestyle=":")
-    right.set_yticks(range(1, len(names)), names[1:])
+    right.set_yticks(range(1, len(names)), [f"{name}\n− {names[0]}" for name in names[1:]])
     right.set(ylim=(0.4, len(names) - 0.4), xlabel="difference" + (" (points)" if unit == "%" else ""))
     said = "; ".join(f"{name}: {difference}" for name, difference in zip(names[1:], differences, strict=True))
     return Plot(figure, f"Against {names[0]}, seed by seed: {said}. Each grey line is one seed.")
