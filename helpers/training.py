@@ -457,7 +457,7 @@ def _train_function(model, optimizer, gradient_norms):
         trainable, optimizer_state = optimizer.stateless_apply(optimizer_state, gradients, trainable)
         return (trainable, tracked, optimizer_state), loss, [tf.norm(gradients[position]) for position in kernels]
 
-    @_compiled
+    @_compiled()
     def train(trainable, tracked, optimizer_state, x, y, rows, steps):
         losses = tf.TensorArray(tf.float32, size=steps)
         norms = [tf.TensorArray(tf.float32, size=steps) for _ in kernels]
@@ -490,17 +490,17 @@ def _evaluate_function(model):
     ]
     examples = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32), tf.TensorSpec((None,), tf.int32)]
 
-    @_traced_once([*variables, *examples])
+    @_compiled([*variables, *examples])
     def infer(trainable, tracked, x, y):
         return scores(y, model.stateless_call(trainable, tracked, x, training=False)[0])
 
-    @_traced_once([*variables, *examples])
+    @_compiled([*variables, *examples])
     def recompute(trainable, tracked, x, y):
         with _batch_statistics(model):
             outputs, recomputed = model.stateless_call(trainable, tracked, x, training=False)
         return scores(y, outputs), recomputed
 
-    @_traced_once([*variables, *examples, *examples])
+    @_compiled([*variables, *examples, *examples])
     def evaluate(trainable, tracked, x_train, y_train, x_test, y_test):
         moving = *infer(trainable, tracked, x_train, y_train), *infer(trainable, tracked, x_test, y_test)
         if not normalised:
@@ -512,7 +512,7 @@ def _evaluate_function(model):
 
 
 def _probe_function(model):
-    @_compiled
+    @_compiled()
     def probe(trainable, tracked, x):
         activations = [layer for layer in model.layers if isinstance(layer, keras.layers.Activation)]
         inside = keras.Model(model.inputs, [*(layer.input for layer in activations), *model.outputs])
@@ -522,25 +522,25 @@ def _probe_function(model):
     return probe
 
 
-def _compiled(function):
-    """`tf.function`, traced apart from the call: one trace for each architecture is the plan and needs no warning."""
-    compiled = tf.function(function)
+def _compiled(signature=None):
+    """`tf.function`, traced apart from the call: one trace for each architecture is the plan and needs no warning.
 
-    @functools.wraps(function)
-    def call(*arguments):
-        compiled.get_concrete_function(*arguments)
-        return compiled(*arguments)
-
-    call.trace = compiled.get_concrete_function
-    return call
-
-
-def _traced_once(signature):
-    """`tf.function` for one signature, traced at the first call, without the warning that `_compiled` avoids too."""
+    signature: of the arguments, where one trace serves all; else there is one for every shape of theirs.
+    """
 
     def decorate(function):
-        concrete = functools.cache(tf.function(function, input_signature=signature).get_concrete_function)
-        return lambda *arguments: concrete()(*arguments)
+        compiled = tf.function(function, input_signature=signature)
+
+        def trace(*arguments):
+            with _TRACING:
+                return compiled.get_concrete_function(*([] if signature else arguments))
+
+        @functools.wraps(function)
+        def call(*arguments):
+            return trace(*arguments)(*arguments)
+
+        call.trace = trace
+        return call
 
     return decorate
 
@@ -563,6 +563,10 @@ def _stateless(optimizer, model):
 def _tracks_statistics(layer):
     """Whether the layer is a Batch Normalization, Keras' or a learner's own."""
     return hasattr(layer, "moving_mean") and hasattr(layer, "momentum")
+
+
+# Threads share the graphs, and so the models behind them, whose layers are changed while some functions are traced.
+_TRACING = threading.RLock()
 
 
 @contextlib.contextmanager

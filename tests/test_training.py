@@ -1,5 +1,6 @@
 """Many seeds at once: seed by seed it is Keras, arms are paired, and what cannot work says so before it starts."""
 
+import contextlib
 import dataclasses
 import functools
 import signal
@@ -588,3 +589,29 @@ def test_a_layer_with_two_outputs_can_be_trained():
 
     found = sweep({"learning_rate": [0.01, 0.1]}, build, DIGITS, seeds=1, steps=5, batch_size=32, progress=False)
     assert np.isfinite([runs.train_loss for runs in found.runs]).all()
+
+
+def test_threads_that_share_a_graph_do_not_disturb_each_other(monkeypatch):
+    """As on the workers of a Dask cluster that have several threads each."""
+    run = functools.partial(quick, functools.partial(SMALL, width=19), DIGITS, seeds=2)
+    inside, other_is_through = threading.Event(), threading.Event()
+    real = training._batch_statistics
+
+    @contextlib.contextmanager
+    def slow(model):
+        with real(model):
+            inside.set()
+            other_is_through.wait(3)  # long enough for another thread to get in, unless it is kept out
+            yield
+
+    monkeypatch.setattr(training, "_batch_statistics", slow)
+    first = threading.Thread(target=run)  # it is tracing its evaluation when the other comes
+    first.start()
+    assert inside.wait(60)
+    second = run(batch_size=16)
+    other_is_through.set()
+    first.join()
+    training._cached_graph.cache_clear()
+    alone = run(batch_size=16)
+    np.testing.assert_array_equal(second.train_loss, alone.train_loss)
+    np.testing.assert_array_equal(second.moving.test_loss, alone.moving.test_loss)
