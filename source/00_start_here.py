@@ -148,7 +148,8 @@ check("normalize", normalize)
 #
 # ## What the course found
 #
-# One row for each claim of the lesson, filled in by the notebook that measures it, with a rule that was fixed before the measurement.
+# One row for each claim of the lesson, filled in by the notebook that measures it, by a rule with fixed bounds. (Rules and
+# designs were settled in trial runs, and the verdicts then checked with other seeds.)
 # "Here" means: small networks, small images, a few hundred steps. It gives the answers away: if you like to be surprised, skip it and come back after 07.
 
 # %%

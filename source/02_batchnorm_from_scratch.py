@@ -934,7 +934,7 @@ formula_errors, identity_errors = np.transpose([largest_errors(seed) for seed in
 print("every difference below 1e-9:", bool(max(formula_errors.max(), identity_errors.max()) < 1e-9))
 
 # %% [markdown]
-# The rule of the verdict was fixed beforehand. Two of the three measures on the card are only rounding errors: read
+# Two of the three measures on the card are only rounding errors: read
 # them as "practically 0". The third is the experiment with gamma and beta alone.
 
 # %% tags=["nbval-ignore-output"]

@@ -118,7 +118,7 @@ plots.order_map(results)
 # ## At the best learning rate
 #
 # The stars stand on white cells. To be exact about it, let us give each order *its own* best of the five learning rates, as you would if
-# you tuned both on the training images, and take the difference in test accuracy seed by seed. The grey band is the margin we call "alike", 5 points; it was fixed beforehand.
+# you tuned both on the training images, and take the difference in test accuracy seed by seed. The grey band is the margin we call "alike", 5 points.
 
 # %%
 import numpy as np
@@ -418,7 +418,7 @@ PlacementExplorer(results)
 # %% [markdown]
 # ## The verdict
 #
-# "Critical" is a strong word. The rule, fixed beforehand, asks for a lead of 5 points at the best learning rate. The edges count only
+# "Critical" is a strong word. The rule asks for a lead of 5 points at the best learning rate. The edges count only
 # with the seeds that did not choose them. *Contested* means that the evidence points both ways.
 
 # %%

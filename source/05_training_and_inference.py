@@ -607,7 +607,7 @@ print("✓ folding works at inference only: in training mode the map changes wit
 #
 # ## The verdicts
 #
-# The rules below were written down before the measurements. First: **does inference work as the lesson says?**
+# First: **does inference work as the lesson says?**
 
 # %%
 from helpers import claims

@@ -375,7 +375,7 @@ print("... and in the three-layer networks with both, above:", all(found.high < 
 #
 # ## The verdicts
 #
-# The rules were written down before the measurements. **Does Batch Normalization alone reduce overfitting in many
+# **Does Batch Normalization alone reduce overfitting in many
 # cases?** What counts is the test accuracy, and it must gain more than 2 points.
 
 # %%

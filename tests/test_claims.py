@@ -251,7 +251,7 @@ BOUNDS = {
 }
 
 
-def test_the_bounds_are_those_that_were_fixed_beforehand():
+def test_the_bounds_are_fixed():
     assert {name: [one.needs for one in claim.measures.values()] for name, claim in claims.CLAIMS.items()} == BOUNDS
 
 
