@@ -462,9 +462,8 @@ CLAIMS = {
             },
             _internal_covariate_shift,
             (
-                "The inputs of a hidden unit stay steadier with Batch Normalization: MNIST, 3 hidden layers of 100 "
-                "sigmoid "
-                f"units, one unit, one run ({_IOFFE}, Fig. 1).",
+                "The inputs of a hidden unit stay steadier with Batch Normalization: MNIST, 3 hidden layers of "
+                f"100 sigmoid units, one unit, one run ({_IOFFE}, Fig. 1).",
                 "Shift still matters for its success (Awais, Iqbal & Bae 2020, IEEE TNNLS).",
             ),
             (
@@ -501,9 +500,8 @@ CLAIMS = {
             _formula_and_expressiveness,
             (
                 f"Gamma and beta can represent the identity ({_IOFFE}, Section 3).",
-                "Training only gamma and beta of a deep ResNet reaches 82 % on CIFAR-10 (Frankle, Schwab & Morcos "
-                "2021, "
-                "arXiv:2003.00152).",
+                "Training only gamma and beta of a deep ResNet reaches 82 % on CIFAR-10 (Frankle, Schwab & "
+                "Morcos 2021, arXiv:2003.00152).",
             ),
             ("No study against it is known to us. In training the output also depends on the rest of the batch.",),
         ),
@@ -549,15 +547,13 @@ CLAIMS = {
             _placement,
             (
                 "Normalise before the activation: its input is more symmetric and less sparse than its output "
-                f"({_IOFFE}, "
-                "Section 3.2).",
+                f"({_IOFFE}, Section 3.2).",
                 f"GoogLeNet: before 0.603–0.607, after 0.584–0.596; but best without, 0.619 ({_CAFFENET}; one run a "
                 "cell).",
             ),
             (
                 f"CaffeNet: none 0.471, before 0.474, before with scale and shift 0.478, after 0.499 ({_CAFFENET}; "
-                "one run a "
-                "cell).",
+                "one run a cell).",
                 "Recent code by Christian Szegedy “applies relu before BN” (F. Chollet, keras-team/keras#1802, 2016).",
                 "Do not place it before ReLU (Chen et al. 2019, arXiv:1905.05928).",
             ),
@@ -592,8 +588,7 @@ CLAIMS = {
             _speed_and_depth,
             (
                 "Steps to 72.2 % on ImageNet: Inception 31.0 M, with Batch Normalization alone 13.3 M (2.3 times "
-                "fewer), and "
-                f"2.1 M with seven other changes as well ({_IOFFE}, Fig. 3).",
+                f"fewer), and 2.1 M with seven other changes as well ({_IOFFE}, Fig. 3).",
             ),
             (
                 "Deep residual networks train without it when the residual branch starts small (De & Smith 2020, "
@@ -661,15 +656,13 @@ CLAIMS = {
             _with_dropout,
             (
                 "An empirical comparison of the two, one by one and together (Garbin, Zhu & Marques 2020, "
-                "Multimedia Tools "
-                "and Applications).",
+                "Multimedia Tools and Applications).",
                 "CaffeNet with Batch Normalization: best with little dropout; rate 0.5 0.499, 0.2 0.527, 0 0.513 "
                 f"({_CAFFENET}).",
             ),
             (
                 "DenseNet on CIFAR-100 falls from 77.42 to 68.55 % with dropout 0.5 in each bottleneck (Li et al. "
-                "2019, "
-                "arXiv:1801.05134).",
+                "2019, arXiv:1801.05134).",
             ),
         ),
         Claim(
@@ -703,9 +696,8 @@ CLAIMS = {
             _inference,
             (f"Inference with fixed population statistics is a fixed function of its input ({_IOFFE}, Algorithm 2).",),
             (
-                "Its authors average population statistics after training; the moving average is the frameworks' "
-                "shortcut "
-                f"({_IOFFE}, Algorithm 2).",
+                "Its authors average population statistics after training; they use moving averages to follow a model "
+                f"as it trains, the frameworks for predictions too ({_IOFFE}, Algorithm 2 and section 3.1).",
                 "A “necessary evil” with many subtle pitfalls (Wu & Johnson 2021, arXiv:2105.07576).",
                 "Correcting the statistics at evaluation alone gains 6.18 points at batch 2 (Singh & Shrivastava 2019, "
                 "arXiv:1904.06031).",
