@@ -46,7 +46,7 @@ class Scores:
 class Probes:
     """What to look at inside the network while it trains.
 
-    at: the steps at which the network is probed; 0 is before the first step.
+    at: the steps at which the network is probed, kept in ascending order; 0 is before the first step.
     rows: how many training images (the first ones) make the fixed probe batch.
     gradient_norms: whether to record the norm of the gradient of every Dense kernel at every step.
     """
@@ -114,6 +114,7 @@ class Runs:
     seconds: float
     interrupted: bool
     _variables: list[np.ndarray] = dataclasses.field(compare=False)
+    _network: object = dataclasses.field(compare=False, default=None)  # a `_Network`
 
     @property
     def seeds(self):
@@ -125,13 +126,14 @@ class Runs:
         return tuple(np.asarray(self.seeds)[~np.isfinite(self.train_loss).all(axis=1)].tolist())
 
     def model(self, seed):
-        """A Keras model with the final weights and statistics of the run with this seed.
+        """A new Keras model with the final weights and statistics of the run with this seed.
 
-        Raises ValueError where no run has this seed.
+        Raises ValueError where no run has this seed, or where only `build()` can make the network again, because it has
+        parts of one's own, and makes another one by now.
         """
         if seed not in self.seeds:
             raise ValueError(f"No run has the seed {seed!r}; there are {self.seeds}.")
-        model = _built(self.settings.build, self.settings.datasets[0])
+        model = self._network.again(self.settings)
         row = self.seeds.index(seed)
         for variable, values in zip(_variables_of(model), self._variables, strict=True):
             variable.assign(values[row])
@@ -181,7 +183,8 @@ def train_many(
     dataset: what `helpers.data.load` returns, or a list of such data sets of the same sizes, one for each seed.
     seeds: how many (0, 1, 2, ...) or which. A seed decides the initial weights, the order of the batches and the
         dropout masks, and it decides them alike for every architecture: kernel k of the same shape and initialiser
-        starts with the same values, so that the runs of two architectures are pairs.
+        starts with the same values, so that the runs of two architectures are pairs. Weights that `build()` sets
+        itself, such as those of a model that was trained before, stay as they are for every seed.
     steps, batch_size: each step takes the next `batch_size` examples of a random order, drawn anew when fewer than
         `batch_size` of it are left.
     order: a function that decides otherwise: (labels, steps, batch_size, seed) -> row numbers (steps, batch_size).
@@ -202,12 +205,46 @@ def train_many(
 
 def _settings(build, dataset, seeds, steps, batch_size, optimizer, evaluate_every, probes, order):
     """The arguments of `train_many` as `Settings`, checked as far as no model is needed. Raises ValueError."""
-    seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(seed) for seed in seeds)
+    if isinstance(seeds, (int, np.integer)):
+        seeds = range(seeds)
+    elif not np.iterable(seeds):
+        raise ValueError(f"seeds must be a whole number or a list of whole numbers, received {seeds!r}.")
+    seeds = tuple(int(seed) for seed in seeds)
     _check_counts(seeds=len(seeds), steps=steps, batch_size=batch_size, evaluate_every=evaluate_every)
-    optimizer = keras.optimizers.get(optimizer)
+    if probes is not None:
+        probes = dataclasses.replace(probes, at=_probed_steps(probes.at, steps))
+    optimizer = _checked_optimizer(optimizer)
     settings = Settings(build, dataset, seeds, steps, batch_size, optimizer, evaluate_every, probes, order)
     _check_datasets(settings)
     return settings
+
+
+def _probed_steps(at, steps):
+    """The steps to probe in the order in which training comes by them. Raises ValueError for others."""
+    wrong = [step for step in at if not isinstance(step, (int, np.integer)) or not 0 <= step <= steps]
+    if wrong:
+        raise ValueError(f"Probes can be at whole steps from 0 to {steps}, the number of steps; received {wrong}.")
+    return tuple(sorted({int(step) for step in at}))
+
+
+def _checked_optimizer(optimizer):
+    """The Keras optimizer of this name, or the given one. Raises ValueError where its copies would do something else.
+
+    A copy is made from the configuration, and `fit` does more than the steps of the optimizer, such as the moving
+    average at the end.
+    """
+    optimizer = keras.optimizers.get(optimizer)
+    options = ("use_ema", "loss_scale_factor", "gradient_accumulation_steps")
+    unsupported = [name for name in options if getattr(optimizer, name, None)]
+    excluded = (getattr(optimizer, f"_exclude_from_weight_decay{what}", None) for what in ("", "_pattern"))
+    unsupported += ["exclude_from_weight_decay"] * any(excluded)
+    unsupported += ["LossScaleOptimizer"] * isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if unsupported:
+        raise ValueError(
+            f"Several seeds at once cannot be trained with {' and '.join(unsupported)} as in `fit`; received "
+            f"{type(optimizer).__name__}. Take an optimizer without it."
+        )
+    return optimizer
 
 
 def _train(arms, progress):
@@ -222,10 +259,11 @@ def _train(arms, progress):
     numbers = sum(math.prod(size or 1 for size in output.shape[1:]) for output in outputs)
     alone = len(arms) * len(settings.seeds) * settings.batch_size * numbers > OUTPUTS_AT_ONCE
     collected = []
-    for part in [[arm] for arm in arms] if alone else [arms]:
-        collected += _train_together(part, model, progress)
-        if collected[-1].interrupted:
-            break
+    with _noted_interrupt() as interrupted:
+        for part in [[arm] for arm in arms] if alone else [arms]:
+            collected += _train_together(part, model, progress)
+            if interrupted.is_set():
+                break
     return collected
 
 
@@ -277,7 +315,7 @@ def sweep(grid, build, dataset, **settings):
     from tqdm.auto import tqdm
 
     groups = _differing_in_learning_rate(ParameterGrid(grid))
-    optimizer = keras.optimizers.serialize(keras.optimizers.get(settings.pop("optimizer", "sgd")))
+    optimizer = keras.optimizers.serialize(_checked_optimizer(settings.pop("optimizer", "sgd")))
     # A bar that counts networks says nothing while there is one: then the bar counts its steps.
     progress = settings.pop("progress", True)
     in_steps = progress and len(groups) == 1 and effective_n_jobs(None) == 1
@@ -286,11 +324,12 @@ def sweep(grid, build, dataset, **settings):
     results = Parallel(n_jobs=None, return_as="generator")(tasks)
     trained = Sweep([], [])
     bar = tqdm(results, total=len(groups), unit="network", leave=False, disable=in_steps or not progress)
-    for runs, points in zip(bar, groups, strict=True):
-        trained.points.extend(points[: len(runs)])
-        trained.runs.extend(runs)
-        if runs[-1].interrupted:
-            break
+    with _noted_interrupt() as interrupted:
+        for runs, points in zip(bar, groups, strict=True):
+            trained.points.extend(points[: len(runs)])
+            trained.runs.extend(runs)
+            if runs[-1].interrupted or interrupted.is_set():
+                break
     return trained
 
 
@@ -321,7 +360,7 @@ def _train_points(points, build, dataset, optimizer, settings, progress):
     build = functools.partial(build, **for_build) if for_build else build
     dataset = own.pop("dataset", dataset)
     if "optimizer" in own:
-        optimizer = keras.optimizers.serialize(keras.optimizers.get(own.pop("optimizer")))
+        optimizer = keras.optimizers.serialize(_checked_optimizer(own.pop("optimizer")))
     arms = []
     for point in points:
         optimizer_of_point = keras.optimizers.deserialize(optimizer)
@@ -342,37 +381,86 @@ def initial_variables(model, seed):
 
     Returns two lists of arrays, for `model.trainable_variables` and `model.non_trainable_variables`. Random
     initialisers are drawn again with a seed made of `seed` and the number of the variable among those drawn at
-    random, so that the kernels of two architectures agree where their shapes do. Others keep their values.
+    random, so that the kernels of two architectures agree where their shapes do. Others keep their values, and so does
+    a variable that was set after its initialiser had drawn it, as in a model that was trained before.
 
-    Raises ValueError where a variable is random but no initialiser of its layer says how it was drawn.
+    Raises ValueError where a variable is random but no initialiser of its layer says how it was drawn, or one that
+    takes no seed.
     """
-    values = {}
+    return _drawn(model, _draws(model), seed)
+
+
+def _drawn(model, draws, seed):
+    values = [draw(seed) for draw in draws]
+    split = len(model.trainable_variables)
+    return values[:split], values[split:]
+
+
+def _draws(model):
+    """For every variable of a built model a function of the seed that gives its initial value, an array."""
+    initializers = {}
     for layer in model._flatten_layers(include_self=False):
         for name, initializer in vars(layer).items():
             variable = getattr(layer, name.removesuffix("_initializer"), None) if "_initializer" in name else None
             if isinstance(variable, keras.Variable):
-                values[id(variable)] = initializer
-    kernels = dropouts = 0
-    drawn = []
+                initializers[id(variable)] = initializer
+    kernels, dropouts = itertools.count(), itertools.count(10_000)
+    draws = []
     for variable in _variables_of(model):
-        initializer = values.get(id(variable))
-        config = initializer.get_config() if isinstance(initializer, keras.Initializer) else {}
-        if "seed" in config:
-            config["seed"] = _derived_seed(seed, kernels)
-            drawn.append(np.asarray(type(initializer).from_config(config)(variable.shape, variable.dtype)))
-            kernels += 1
+        initializer = initializers.get(id(variable))
+        if _takes_seed(initializer):
+            draw = functools.partial(_redrawn, variable, initializer, next(kernels))
+            draws.append(functools.partial(_kept, variable) if _was_set(variable, initializer) else draw)
         elif "seed_generator_state" in variable.path:
-            drawn.append(np.array([_derived_seed(seed, 10_000 + dropouts), 0], variable.dtype))
-            dropouts += 1
-        elif initializer is None and np.ptp(np.asarray(variable)) > 0:
-            raise ValueError(
-                f"Variable {variable.path!r} starts at random, but its layer has no initialiser of that name to draw "
-                "it again for every seed. Give the layer a `..._initializer` attribute for it, as Keras' layers have."
-            )
+            draws.append(functools.partial(_dropout_state, variable, next(dropouts)))
         else:
-            drawn.append(np.asarray(variable))
-    split = len(model.trainable_variables)
-    return drawn[:split], drawn[split:]
+            _check_not_random(variable, initializer)
+            draws.append(functools.partial(_kept, variable))
+    return draws
+
+
+def _takes_seed(initializer):
+    return isinstance(initializer, keras.Initializer) and "seed" in initializer.get_config()
+
+
+def _redrawn(variable, initializer, number, seed):
+    config = {**initializer.get_config(), "seed": _derived_seed(seed, number)}
+    return np.asarray(type(initializer).from_config(config)(variable.shape, variable.dtype))
+
+
+def _kept(variable, seed):
+    return np.asarray(variable)
+
+
+def _dropout_state(variable, number, seed):
+    return np.array([_derived_seed(seed, number), 0], variable.dtype)
+
+
+def _was_set(variable, initializer):
+    """Whether a variable has other values than its initialiser drew: Keras' own draw the same ones at every call."""
+    if isinstance(getattr(initializer, "seed", None), keras.random.SeedGenerator):
+        return False  # draws others at every call, and a call would change what the learner draws next
+    first = _called(initializer, variable)
+    return not np.array_equal(first, variable) and np.array_equal(first, _called(initializer, variable))
+
+
+def _check_not_random(variable, initializer):
+    """Raise ValueError where every seed would start with the same values although they are random."""
+    if initializer is None and np.ptp(np.asarray(variable)) > 0:
+        raise ValueError(
+            f"Variable {variable.path!r} starts at random, but its layer has no initialiser of that name to draw "
+            "it again for every seed. Give the layer a `..._initializer` attribute for it, as Keras' layers have."
+        )
+    if callable(initializer) and not np.array_equal(*(_called(initializer, variable) for _ in range(2))):
+        raise ValueError(
+            f"Variable {variable.path!r} starts at random, but its initialiser takes no seed, so that it cannot be "
+            "drawn again for every seed. Use one of keras.initializers, or a keras.Initializer of your own with a "
+            "`seed` in its `get_config`."
+        )
+
+
+def _called(initializer, variable):
+    return np.asarray(initializer(variable.shape, dtype=variable.dtype))
 
 
 def _derived_seed(seed, number):
@@ -421,9 +509,12 @@ def _made_by_keras(part):
 
     A configuration names a function: `relu` of a learner's own would come back as Keras' `relu`.
     """
+    if isinstance(part, keras.Model):
+        return False  # a model inside of the model may hold anything
+    wrapped = [value for value in vars(part).values() if isinstance(value, keras.layers.Layer)]
     inside = [getattr(value, "__module__", "") for value in vars(part).values() if callable(value)]
-    plain = not isinstance(part, keras.Model)  # a model inside of the model may hold anything
-    return plain and all(module.startswith("keras.") for module in (type(part).__module__, *inside))
+    plain = all(module.startswith("keras.") for module in (type(part).__module__, *inside))
+    return plain and all(map(_made_by_keras, wrapped))
 
 
 def _without_start(config):
@@ -555,7 +646,9 @@ def _stateless(optimizer, model):
     (overriding,) = (c for c in cls.__mro__ if c.__name__ == "TFOptimizer")
     (base,) = (c for c in cls.__mro__ if c.__name__ == "BaseOptimizer")
     back = {name: getattr(base, name) for name in vars(overriding) if name in vars(base) and not name.startswith("__")}
-    copy = type(cls.__name__, (cls,), back).from_config(optimizer.get_config())
+    # Behind the optimizer's own class, whose methods count before them: Nadam has an update step of its own.
+    stateless = type("Stateless", (overriding,), back)
+    copy = type(cls.__name__, (cls, stateless), {}).from_config(optimizer.get_config())
     copy.build(model.trainable_variables)
     return copy
 
@@ -612,9 +705,9 @@ class _Start(NamedTuple):
 
 def _starts(model, settings):
     """A `_Start` for every seed; seeds with the same data set share its tensors."""
-    tensors = {id(dataset): _tensors(dataset) for dataset in settings.datasets}
+    tensors, draws = {id(dataset): _tensors(dataset) for dataset in settings.datasets}, _draws(model)
     return [
-        _Start(*initial_variables(model, seed), tensors[id(dataset)], _rows(settings, seed, dataset.y_train))
+        _Start(*_drawn(model, draws, seed), tensors[id(dataset)], _rows(settings, seed, dataset.y_train))
         for seed, dataset in zip(settings.seeds, settings.datasets, strict=True)
     ]
 
@@ -738,16 +831,24 @@ def _in_all(pool, groups, method, *arguments):
         job.result()
 
 
+class _Note(threading.Event):
+    """A handler of signals that only notes that one came."""
+
+    def __call__(self, *_):
+        self.set()
+
+
 @contextlib.contextmanager
 def _noted_interrupt():
     """Inside, a keyboard interrupt sets the event that is yielded and stops nothing in the middle of its work."""
-    interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield interrupted  # signals reach the main thread alone
+        yield _Note()  # signals reach the main thread alone
         return
-    previous = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+    previous = signal.getsignal(signal.SIGINT)
+    note = previous if isinstance(previous, _Note) else _Note()  # a sweep and the training in it share one
+    signal.signal(signal.SIGINT, note)
     try:
-        yield interrupted
+        yield note
     finally:
         signal.signal(signal.SIGINT, previous)
 
@@ -770,6 +871,7 @@ def _collect(arms, groups, model, seconds, interrupted):
         for i in range(len(_variables_of(model)))
     ]
     layers = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Activation)]
+    network = _Network.of(model)
     collected = []
     for number, settings in enumerate(arms):
         own = slice(number * len(settings.seeds), (number + 1) * len(settings.seeds))
@@ -785,12 +887,64 @@ def _collect(arms, groups, model, seconds, interrupted):
             seconds=seconds / len(arms),
             interrupted=interrupted,
             _variables=[values[own] for values in variables],
+            _network=network,
         )
         collected.append(runs)
     return collected
 
 
 # ---------------------------------------------------------------------------------------------- the model and its data
+
+
+class _Network(NamedTuple):
+    """What was trained, so that it can be made once more even if `build()` has come to make something else.
+
+    cls, config: of the model, if Keras' own configuration says all about it; else None.
+    parts: what is known of every layer.
+    """
+
+    cls: type
+    config: dict | None
+    parts: list
+
+    @classmethod
+    def of(cls, model):
+        by_keras = type(model).__module__.startswith("keras.") and all(map(_made_by_keras, model.layers))
+        return cls(type(model), model.get_config() if by_keras else None, [_known(part) for part in _parts(model)])
+
+    def again(self, settings):
+        """A new model like it."""
+        if self.config is not None:
+            return self.cls.from_config(self.config)
+        model = _built(settings.build, settings.datasets[0])
+        if [_known(part) for part in _parts(model)] != self.parts:
+            raise ValueError(
+                "build() makes another network now than the one that was trained. Hand what it depends on to it by "
+                "functools.partial, so that it stays as it was."
+            )
+        if settings.build() is model:
+            raise ValueError("build() returns one and the same model every time. Make the model inside of build().")
+        return model
+
+
+def _parts(model):
+    return list(model._flatten_layers(include_self=False))
+
+
+def _known(layer):
+    """What can be said of a layer, to be compared: its class, its settings, its functions, the shapes of its state.
+
+    Only Keras' own layers are sure to have a configuration; what it holds beside plain values has names in it that
+    differ from one model to the next.
+    """
+    if _made_by_keras(layer):
+        config = _without_start(layer.get_config())
+        inside = {name: value for name, value in config.items() if isinstance(value, (int, float, str, list, tuple))}
+    else:
+        functions = {name: value for name, value in vars(layer).items() if callable(value)}
+        functions.pop("call", None)  # see `_batch_statistics`
+        inside = {name: getattr(function, "__qualname__", "") for name, function in functions.items()}
+    return type(layer).__qualname__, inside, [tuple(variable.shape) for variable in layer.variables]
 
 
 def _built(build, dataset):
@@ -801,9 +955,17 @@ def _built(build, dataset):
     if not model.built:
         model.build((None, dataset.x_train.shape[1]))
     if not hasattr(model, "output_shape"):
+        reason = (
+            "one of its layers works on values only, not on symbolic tensors, so that Keras does not know the shape of "
+            "its output."
+            if isinstance(model, keras.Sequential)
+            else f"Keras does not see what its class {type(model).__name__} does between input and output. Return a "
+            "keras.Sequential or a keras.Model(inputs, outputs)."
+        )
+        raise ValueError(f"This model cannot be trained for several seeds at once: {reason}")
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
-            "This model cannot be trained for several seeds at once: one of its layers works on values only, not on "
-            "symbolic tensors, so that Keras does not know the shape of its output."
+            f"The model must have one input and one output, received {len(model.inputs)} and {len(model.outputs)}."
         )
     taken, given = model.input_shape[1:], dataset.x_train.shape[1:]
     if taken != given:
@@ -811,12 +973,29 @@ def _built(build, dataset):
     return model
 
 
+_PROBABILITIES = {
+    "softmax": (keras.activations.softmax, keras.ops.softmax, tf.nn.softmax),
+    "sigmoid": (keras.activations.sigmoid, keras.ops.sigmoid, tf.nn.sigmoid),
+}
+
+
+def _output(model):
+    """What the model ends with: "softmax" or "sigmoid", which give probabilities, or else "logits"."""
+    (output,) = model.outputs
+    last = output._keras_history.operation
+    if getattr(last, "outputs", None):  # a model inside of the model
+        return _output(last)
+    function = getattr(last, "activation", getattr(last, "function", None))  # of a Dense, of a Lambda
+    for name, functions in _PROBABILITIES.items():
+        # keras.layers.Softmax and the operations that keras.ops.softmax and keras.ops.sigmoid put into a model.
+        if type(last).__name__ == name.capitalize() or any(function is one for one in functions):
+            return name
+    return "logits"
+
+
 def _loss_function(model):
     """Cross-entropy that fits the output: logits, or the probabilities of a softmax or sigmoid at the end."""
-    logits = getattr(model.layers[-1], "activation", None) not in (
-        keras.activations.softmax,
-        keras.activations.sigmoid,
-    ) and not isinstance(model.layers[-1], keras.layers.Softmax)
+    logits = _output(model) == "logits"
     if model.output_shape[-1] == 1:
         binary = keras.losses.BinaryCrossentropy(from_logits=logits)
         return lambda y, outputs: binary(tf.cast(y, outputs.dtype)[:, None], outputs)
@@ -826,7 +1005,7 @@ def _loss_function(model):
 def _predicted_class(model, outputs):
     if outputs.shape[-1] > 1:
         return tf.argmax(outputs, axis=-1, output_type=tf.int32)
-    threshold = 0.5 if getattr(model.layers[-1], "activation", None) is keras.activations.sigmoid else 0.0
+    threshold = 0.0 if _output(model) == "logits" else 0.5
     return tf.cast(outputs[:, 0] > threshold, tf.int32)
 
 
@@ -848,6 +1027,11 @@ def _check_counts(**counts):
 
 def _check_datasets(settings):
     datasets, seeds = settings.datasets, settings.seeds
+    for data in datasets:
+        for part in ("train", "test"):
+            images, labels = len(getattr(data, f"x_{part}")), len(getattr(data, f"y_{part}"))
+            if images != labels:
+                raise ValueError(f"x_{part} and y_{part} must be of one length, received {images} and {labels}.")
     shapes = {(data.x_train.shape, data.x_test.shape) for data in datasets}
     if len(datasets) != len(seeds) or len(shapes) != 1:
         raise ValueError(

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import pickle
 import signal
 import threading
 
@@ -50,6 +51,8 @@ OPTIMIZERS = {
     "momentum": lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
     "adam": lambda: keras.optimizers.Adam(0.002),
     "adamw": lambda: keras.optimizers.AdamW(0.002, weight_decay=0.1),
+    "nadam": lambda: keras.optimizers.Nadam(0.002),
+    "rmsprop": lambda: keras.optimizers.RMSprop(0.002),
     "clipped over all gradients": lambda: keras.optimizers.SGD(0.5, global_clipnorm=0.3),
     "schedule": lambda: keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.2, 100)),
 }
@@ -136,7 +139,7 @@ def test_the_number_of_cores_does_not_matter(cores, monkeypatch):
 
 
 def test_arms_share_their_seeds_dense_weights():
-    arms = [functools.partial(SMALL, **arm) for arm in (
+    arms = [functools.partial(SMALL, depth=3, **arm) for arm in (
         {"normalization": "none"}, {"normalization": "before"}, {"normalization": "after"},
         {"normalization": "layer"}, {"dropout": 0.5}, {"activation": "tanh"},
     )]  # fmt: skip
@@ -150,7 +153,9 @@ def test_arms_share_their_seeds_dense_weights():
             np.testing.assert_array_equal(ours, first)
     other_seed = initial_variables(arms[0](), 5)[0][0]
     assert not np.array_equal(other_seed, kernels[0][0])
-    assert not np.array_equal(kernels[0][1], kernels[0][2][:16, :16]) or kernels[0][1].shape != kernels[0][2].shape
+    second, third = kernels[0][1:3]
+    assert second.shape == third.shape
+    assert not np.allclose(second, third, atol=1e-3)
 
 
 def test_initial_weights_have_the_initialisers_spread():
@@ -158,6 +163,84 @@ def test_initial_weights_have_the_initialisers_spread():
     kernel = initial_variables(build(), 0)[0][0]
     assert kernel.std() == pytest.approx(0.1, rel=0.05)
     assert kernel.mean() == pytest.approx(0, abs=0.005)
+
+
+def trained_before():
+    model = SMALL()
+    model.set_weights([np.full(weight.shape, 0.01 * number) for number, weight in enumerate(model.get_weights())])
+    return model
+
+
+def with_a_new_end():
+    return keras.Sequential([*trained_before().layers[:-1], keras.layers.Dense(10)])
+
+
+@pytest.mark.parametrize("build", [trained_before, with_a_new_end])
+def test_weights_that_were_set_are_kept_and_others_drawn(build):
+    model = build()
+    starts = [initial_variables(model, seed)[0] for seed in (0, 1)]
+    for variable, first, second in zip(model.trainable_variables, *starts, strict=True):
+        drawn = build is with_a_new_end and variable.path.endswith("kernel") and variable.shape[1] == 10
+        assert np.array_equal(first, variable) is not drawn
+        assert np.array_equal(first, second) is not drawn
+
+
+def test_a_network_that_was_trained_before_is_trained_on():
+    first = quick(SMALL, DIGITS, seeds=1, steps=60, optimizer=keras.optimizers.SGD(0.3))
+    again = quick(lambda: first.model(0), DIGITS, seeds=2, optimizer=keras.optimizers.SGD(1e-9))
+    for seed in (0, 1):
+        kernels = [model.get_layer("dense_2").kernel for model in (first.model(0), again.model(seed))]
+        np.testing.assert_allclose(*kernels, atol=1e-6)
+    assert (again.train_loss[:, 0] < 0.7 * first.train_loss[0, 0]).all()
+    assert again.train_loss[0, 0] != again.train_loss[1, 0]  # the batches differ
+
+
+class Seeded(keras.Initializer):
+    """Draws anew at every call unless it has a seed."""
+
+    def __init__(self, seed=None):
+        self.seed = seed
+
+    def __call__(self, shape, dtype=None):
+        return keras.random.normal(shape, dtype=dtype, seed=self.seed)
+
+    def get_config(self):
+        return {"seed": self.seed}
+
+
+SHARED = keras.initializers.HeNormal()
+
+
+@pytest.mark.parametrize(
+    "initializer",
+    ["he_normal", SHARED, keras.initializers.HeNormal(seed=3), Seeded(), Seeded(3),
+     keras.initializers.RandomNormal(seed=keras.random.SeedGenerator(3))],
+    ids=["name", "shared", "seed", "own", "own seed", "generator"],
+)  # fmt: skip
+def test_what_an_initialiser_drew_is_drawn_for_every_seed(initializer):
+    model = mlp(depth=3, width=8, initializer=initializer)
+    first, second = (initial_variables(model, seed)[0] for seed in (0, 1))
+    kernels = [i for i, variable in enumerate(model.trainable_variables) if variable.path.endswith("kernel")]
+    assert len(kernels) == 4
+    for i in kernels:
+        assert not np.allclose(first[i], second[i], atol=1e-3)
+        assert not np.array_equal(first[i], model.trainable_variables[i])
+
+
+@pytest.mark.parametrize(
+    "initializer",
+    [
+        "zeros",
+        "identity",
+        keras.initializers.Constant(np.arange(100).reshape(10, 10)),
+        lambda shape, dtype=None: keras.ops.full(shape, 0.5, dtype),
+    ],
+    ids=["zeros", "identity", "array", "function"],
+)
+def test_a_start_that_is_not_random_is_every_seeds(initializer):
+    model = keras.Sequential([keras.Input((10,)), keras.layers.Dense(10, kernel_initializer=initializer)])
+    for seed in (0, 1):
+        np.testing.assert_array_equal(initial_variables(model, seed)[0][0], model.trainable_variables[0])
 
 
 def test_batch_order_visits_every_example_once_an_epoch():
@@ -320,6 +403,63 @@ def test_outputs_and_losses(end):
     assert runs.moving.test_accuracy[0, -1] == pytest.approx(np.mean(answers == odd.y_test), abs=1e-6)
 
 
+def ends_with(*layers):
+    return lambda: keras.Sequential([keras.Input((64,)), *(layer() for layer in layers)])
+
+
+def dense(units, activation=None):
+    return lambda: keras.layers.Dense(units, activation=activation)
+
+
+def inside(*layers):
+    return lambda: keras.Sequential([layer() for layer in layers])
+
+
+def an_operation(units, operation):
+    def build():
+        inputs = keras.Input((64,))
+        return keras.Model(inputs, operation(keras.layers.Dense(units)(inputs)))
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("build", "output"),
+    [
+        (ends_with(dense(1)), "logits"),
+        (ends_with(dense(1, "relu")), "logits"),
+        (ends_with(dense(1, "sigmoid")), "sigmoid"),
+        (ends_with(dense(1, tf.nn.sigmoid)), "sigmoid"),
+        (ends_with(dense(1, keras.ops.sigmoid)), "sigmoid"),
+        (ends_with(dense(10, tf.nn.softmax)), "softmax"),
+        (ends_with(dense(10), keras.layers.Softmax), "softmax"),
+        (ends_with(dense(10), lambda: keras.layers.Activation("softmax")), "softmax"),
+        (ends_with(dense(10), lambda: keras.layers.Lambda(keras.ops.softmax)), "softmax"),
+        (ends_with(inside(dense(1, "sigmoid"))), "sigmoid"),
+        (ends_with(inside(dense(1, "sigmoid"), dense(1))), "logits"),
+        (ends_with(inside(dense(8), inside(dense(10, "softmax")))), "softmax"),
+        (an_operation(10, keras.ops.softmax), "softmax"),
+        (an_operation(1, keras.ops.sigmoid), "sigmoid"),
+        (an_operation(1, keras.ops.tanh), "logits"),
+    ],
+)
+def test_what_a_model_ends_with(build, output):
+    model = build()
+    assert training._output(model) == output
+    outputs = tf.constant([[0.6], [0.4], [-0.1]])
+    if model.output_shape[-1] == 1:
+        classes = training._predicted_class(model, outputs).numpy().tolist()
+        assert classes == ([1, 1, 0] if output == "logits" else [1, 0, 0])
+
+
+@pytest.mark.parametrize("end", [dense(1, tf.nn.sigmoid), inside(dense(1, "sigmoid"))], ids=["tf.nn", "model inside"])
+def test_probabilities_in_other_clothes_are_the_same(end):
+    odd = DIGITS.replace("odd or even", y_train=DIGITS.y_train % 2, y_test=DIGITS.y_test % 2)
+    runs, expected = (quick(ends_with(dense(16), last), odd, seeds=2) for last in (end, dense(1, "sigmoid")))
+    np.testing.assert_allclose(runs.train_loss, expected.train_loss, atol=1e-5)
+    np.testing.assert_array_equal(runs.moving.test_accuracy, expected.moving.test_accuracy)
+
+
 def test_own_order_of_batches():
     def by_class(labels, steps, batch_size, seed):
         return np.stack([np.flatnonzero(labels == step % 10)[:batch_size] for step in range(steps)])
@@ -380,6 +520,38 @@ class Reads(Counts):
         return x + self._count[0]
 
 
+class NoSeed(keras.Initializer):
+    def __call__(self, shape, dtype=None):
+        return keras.random.normal(shape, dtype=dtype)
+
+
+class Subclass(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(10)
+
+    def build(self, shape):
+        self.dense.build(shape)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def two_outputs():
+    inputs = keras.Input((64,))
+    return keras.Model(inputs, [keras.layers.Dense(10)(inputs), keras.layers.Dense(10)(inputs)])
+
+
+def not_decayed(**what):
+    optimizer = keras.optimizers.AdamW(0.01)
+    optimizer.exclude_from_weight_decay(**what)
+    return optimizer
+
+
+def fewer(**parts):
+    return dataclasses.replace(DIGITS, **{name: getattr(DIGITS, name)[:count] for name, count in parts.items()})
+
+
 def network(*layers, outputs=10):
     return lambda: keras.Sequential([keras.Input((64,)), *(layer() for layer in layers), keras.layers.Dense(outputs)])
 
@@ -401,13 +573,50 @@ def network(*layers, outputs=10):
         (network(OwnRandomLayer), {}, "starts at random, but its layer has no initialiser"),
         (network(Counts), {}, "cannot be trained for several seeds at once"),
         (network(Reads), {}, "a tf.Variable or a table that all seeds would share"),
-        (network(NeedsValues), {}, "cannot be trained for several seeds at once"),
+        (network(NeedsValues), {}, "cannot be trained for several seeds at once: one of its layers works on values"),
+        (Subclass, {}, "what its class Subclass does"),
+        (two_outputs, {}, "one input and one output, received 1 and 2"),
+        (functools.partial(SMALL, initializer=NoSeed()), {}, "its initialiser takes no seed"),
+        (functools.partial(SMALL, initializer=lambda shape, dtype=None: NoSeed()(shape)), {}, "takes no seed"),
+        (SMALL, {"seeds": 2.0}, "seeds must be a whole number or a list of whole numbers, received 2.0"),
+        (SMALL, {"dataset": fewer(x_train=200)}, "x_train and y_train must be of one length, received 200 and 300"),
+        (SMALL, {"dataset": fewer(y_train=200)}, "x_train and y_train must be of one length, received 300 and 200"),
+        (SMALL, {"dataset": fewer(y_test=9)}, "x_test and y_test must be of one length, received 1497 and 9"),
+        (SMALL, {"probes": Probes(at=(0, 21, 600))}, r"whole steps from 0 to 20, .* received \[21, 600\]"),
+        (SMALL, {"probes": Probes(at=(-1, 5))}, r"whole steps from 0 to 20, .* received \[-1\]"),
+        (SMALL, {"optimizer": not_decayed(var_names=["gamma"])}, "exclude_from_weight_decay as in `fit`.*AdamW"),
+        (SMALL, {"optimizer": not_decayed(var_list=[keras.Variable(0.0)])}, "exclude_from_weight_decay as in `fit`"),
+        (SMALL, {"optimizer": keras.optimizers.SGD(use_ema=True)}, "use_ema as in `fit`; received SGD"),
+        (SMALL, {"optimizer": keras.optimizers.SGD(loss_scale_factor=2.0)}, "loss_scale_factor"),
+        (SMALL, {"optimizer": keras.optimizers.SGD(gradient_accumulation_steps=2)}, "gradient_accumulation_steps"),
+        (SMALL, {"optimizer": keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())}, "LossScaleOptimizer"),
     ],
 )
 def test_what_cannot_work_says_so_before_training(build, changes, message, monkeypatch):
     monkeypatch.setattr(training._Group, "train", lambda *_: pytest.fail("training started"))
     with pytest.raises(ValueError, match=message):
         quick(build, **{"dataset": DIGITS, **changes})
+
+
+@pytest.mark.parametrize("optimizer", [not_decayed(var_names=["gamma"]), keras.optimizers.SGD(use_ema=True)])
+@pytest.mark.parametrize("as_point", [False, True])
+def test_a_sweep_refuses_the_same_optimizers(optimizer, as_point):
+    grid, settings = ({"optimizer": [optimizer]}, {}) if as_point else ({"depth": [1]}, {"optimizer": optimizer})
+    with pytest.raises(ValueError, match="as in `fit`"):
+        sweep(grid, SMALL, DIGITS, seeds=1, steps=5, progress=False, **settings)
+
+
+def test_seeds_may_be_counted_by_numpy():
+    assert quick(SMALL, DIGITS, seeds=np.int64(2), steps=1).seeds == (0, 1)
+
+
+@pytest.mark.parametrize("at", [(20, 0, 10), (0, 10, 20), (10, 20, 0, 10), range(0, 21, 10), np.array([20, 10, 0])])
+def test_probes_come_in_the_order_of_training(at):
+    runs = quick(SMALL, DIGITS, seeds=1, probes=Probes(at=at, rows=8))
+    expected = quick(SMALL, DIGITS, seeds=1, probes=Probes(at=(0, 10, 20), rows=8))
+    assert runs.settings.probes.at == (0, 10, 20)
+    for name, values in runs.pre_activations.items():
+        np.testing.assert_array_equal(values, expected.pre_activations[name])
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
@@ -454,6 +663,56 @@ def test_an_interrupted_sweep_stops_and_returns_what_it_measured(outputs_at_once
     interrupted = [runs.interrupted for runs in found.runs]
     assert interrupted == ([False, False, True, True] if outputs_at_once > 1 else [False, False, True])
     assert found[found.points[-1]].interrupted
+
+
+def in_build(interrupt, monkeypatch):
+    return lambda **settings: interrupt() or mlp(**settings)
+
+
+def in_trace(interrupt, monkeypatch):
+    trace = training._Group.trace
+    monkeypatch.setattr(training._Group, "trace", lambda group: interrupt() or trace(group))
+    return mlp
+
+
+def in_results(interrupt, monkeypatch):
+    collect = training._collect
+    monkeypatch.setattr(training, "_collect", lambda *arguments: interrupt() or collect(*arguments))
+    return mlp
+
+
+@pytest.mark.parametrize("where", [in_build, in_trace, in_results])
+@pytest.mark.parametrize(("grid", "at_once"), [("depth", 10**9), ("learning_rate", 1)])
+def test_a_sweep_that_is_interrupted_beside_training_loses_nothing(where, grid, at_once, monkeypatch):
+    calls = []
+
+    def interrupt_the_second():
+        calls.append(None)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(training, "OUTPUTS_AT_ONCE", at_once)
+    handler = signal.getsignal(signal.SIGINT)
+    build = functools.partial(where(interrupt_the_second, monkeypatch), width=9)
+    settings = {"seeds": 1, "steps": 60, "batch_size": 16, "progress": False}
+    found = sweep({grid: [1, 2, 3]}, build, DIGITS, **settings)
+    built_once = where is in_build and grid == "learning_rate"  # all rates share one model
+    assert [point[grid] for point in found.points] == ([1, 2, 3] if built_once else [1, 2])
+    assert len(found.runs) == len(found.points)
+    assert not found.runs[0].interrupted
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_interrupted_while_it_is_traced_it_returns_the_first_steps(monkeypatch):
+    build = in_trace(lambda: signal.raise_signal(signal.SIGINT), monkeypatch)
+    runs = quick(functools.partial(build, width=7), DIGITS, seeds=1, steps=1000, evaluate_every=1000)
+    assert runs.interrupted
+    assert 0 < runs.train_loss.shape[1] < 1000
+
+
+def test_interrupted_before_anything_is_measured_it_stops():
+    with pytest.raises(KeyboardInterrupt):
+        quick(lambda: signal.raise_signal(signal.SIGINT) or SMALL(), DIGITS, seeds=1)
 
 
 def test_many_architectures_write_nothing_to_stderr(capfd):
@@ -550,6 +809,95 @@ def test_what_a_configuration_cannot_hold_is_trained_as_it_is(layers):
     model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     expected = model.evaluate(DIGITS.x_test, DIGITS.y_test, verbose=0)
     assert runs.moving.test_loss[0, -1] == pytest.approx(expected, abs=1e-4)
+
+
+def same_answers(runs, seed):
+    model = runs.model(seed)
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = model.evaluate(DIGITS.x_test, DIGITS.y_test, verbose=0)
+    return runs.moving.test_loss[runs.seeds.index(seed), -1] == pytest.approx(loss, abs=1e-4)
+
+
+def test_models_are_of_the_network_that_was_trained():
+    runs = {}
+    for activation in ("relu", "tanh"):
+        runs[activation] = quick(lambda: SMALL(activation=activation), DIGITS, seeds=2)  # noqa: B023
+    for activation, own in runs.items():
+        assert own.model(1).get_layer("activation_1").activation.__name__ == activation
+        assert same_answers(own, 1)
+
+
+def test_every_model_is_a_new_one():
+    model = SMALL()
+    before = model.get_weights()
+    runs = quick(lambda: model, DIGITS, seeds=2)
+    first, second = runs.model(0), runs.model(1)
+    assert len({id(one) for one in (model, first, second)}) == 3
+    assert same_answers(runs, 0)
+    assert same_answers(runs, 1)
+    for ours, theirs in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+class Times(keras.layers.Layer):
+    """A learner's own layer, whose configuration does not know its factor."""
+
+    def __init__(self, factor=2.0):
+        super().__init__()
+        self.factor = factor
+        self.inner = keras.layers.Dense(8)
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    def call(self, x):
+        return self.factor * self.inner(x)
+
+
+def with_own_layer(normalization="before", own=Times, width=8):
+    return keras.Sequential([*SMALL(normalization=normalization).layers, own(), keras.layers.Dense(width), Times(0.5),
+                             keras.layers.Dense(10)])  # fmt: skip
+
+
+def test_a_network_with_own_layers_is_built_again():
+    runs = quick(with_own_layer, DIGITS, seeds=2)
+    assert runs.model(0) is not runs.model(1)
+    assert same_answers(runs, 0)
+    assert same_answers(runs, 1)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"normalization": "after"}, {"own": lambda: keras.layers.Dense(8)}, {"width": 9},
+     {"own": lambda: keras.layers.Activation(own_activation)}],
+)  # fmt: skip
+def test_build_that_makes_something_else_by_now_is_refused(changed):
+    settings = {}
+    runs = quick(lambda: with_own_layer(**settings), DIGITS, seeds=1, steps=2)
+    assert same_answers(runs, 0)
+    settings.update(changed)
+    with pytest.raises(ValueError, match=r"build\(\) makes another network now"):
+        runs.model(0)
+
+
+def test_one_model_of_own_layers_for_all_seeds_is_refused():
+    model = with_own_layer()
+    with pytest.raises(ValueError, match="one and the same model every time"):
+        quick(lambda: model, DIGITS, seeds=2, steps=2).model(0)
+
+
+def test_an_own_function_inside_a_wrapper_is_seen():
+    def build(activation):
+        wrapped = keras.layers.SpectralNormalization(keras.layers.Dense(8, activation=activation))
+        return keras.Sequential([keras.Input((64,)), wrapped, keras.layers.Dense(10)])
+
+    assert all(map(training._made_by_keras, build("relu").layers))
+    assert not all(map(training._made_by_keras, build(relu).layers))
+
+
+def test_runs_travel_between_processes():
+    runs = pickle.loads(pickle.dumps(quick(SMALL, DIGITS, seeds=2)))
+    assert same_answers(runs, 1)
 
 
 def test_a_sweep_over_schedules_and_optimizers():
