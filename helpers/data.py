@@ -88,7 +88,8 @@ def _load_digits(seed, train_size, test_size, image_size):
     total, classes = len(digits.target), len(DIGIT_CLASSES)
     # What one part leaves over is the other's default.
     if train_size is None:
-        train_size = 1200 if test_size is None else min(1200, total - _count("test_size", test_size, classes, total))
+        most = total - classes
+        train_size = 1200 if test_size is None else min(1200, total - _count("test_size", test_size, classes, most))
     train_size = _count("train_size", train_size, classes, total - classes)
     test_size = _count("test_size", total - train_size if test_size is None else test_size, classes, total - train_size)
     parts = train_test_split(

@@ -282,12 +282,15 @@ class PlacementExplorer(Explorer):
             point = {"activation": activation, "depth": depth, "normalization": place}
             best = accuracy_by_rate(self._sweep, score="train_accuracy", **point)[1].mean(axis=1).argmax()
             means = accuracies.mean(axis=1)
+            columns = [self._rates.index(rate) for rate in rates]
+            cells = np.full((1, len(self._rates)), np.nan, means.dtype)  # empty where a rate was not run
+            cells[0, columns] = 100 * means
             axis.pcolormesh(
-                np.arange(len(rates) + 1), [row, row + 1], 100 * means[None], cmap="cividis", vmin=0, vmax=100,
+                np.arange(len(self._rates) + 1), [row, row + 1], cells, cmap="cividis", vmin=0, vmax=100,
                 edgecolors="white", linewidth=2,
             )  # fmt: skip
-            for column, mean in enumerate(means):
-                star = "★ " if column == best else ""
+            for place_of_rate, (column, mean) in enumerate(zip(columns, means, strict=True)):
+                star = "★ " if place_of_rate == best else ""
                 axis.text(column + 0.5, row + 0.5, f"{star}{100 * mean:.0f}", ha="center", va="center",
                           weight="bold" if star else "normal", color="white" if mean < 0.6 else "black")  # fmt: skip
             words.append(f"{place}: {self._describe(rates, accuracies, best)}")
@@ -320,7 +323,7 @@ class DistributionExplorer(Explorer):
         first = next(iter(arms.values()))
         self._at = np.array(first.settings.probes.at)
         layers = next(iter(self._arms.values()))
-        figure, axes = new_figure(1, len(arms), width=8.4, height=3.8, sharey=True)
+        figure, (axes,) = new_figure(1, len(arms), width=8.4, height=3.8, sharey=True, squeeze=False)
         for axis, name in zip(axes, arms, strict=True):
             axis.set(title=name, xlabel="pre-activation of the unit", xlim=(-6, 6))
             axis.set_ylim(self._at[0] - 0.03 * self._at[-1], 1.2 * self._at[-1])

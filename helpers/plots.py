@@ -9,11 +9,25 @@ from matplotlib.figure import Figure
 
 from helpers.statistics import mean_interval, paired_difference
 
+
+class _Cycle(list):
+    """A list that begins again behind its end, each time `shift` entries further on."""
+
+    def __init__(self, entries, shift=0):
+        super().__init__(entries)
+        self.shift = shift
+
+    def __getitem__(self, index):
+        if isinstance(index, int) and index >= len(self):
+            index = (index + index // len(self) * self.shift) % len(self)
+        return super().__getitem__(index)
+
+
 # Okabe & Ito's palette: distinguishable with every common colour vision. Arm i takes entry i of all three lists,
-# so that no figure relies on colour alone.
-COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
-LINESTYLES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1))]
-MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+# so that no figure relies on colour alone. The colours of the first arms come again with other lines and markers.
+COLORS = _Cycle(["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"])
+LINESTYLES = _Cycle(["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1))], shift=1)
+MARKERS = _Cycle(["o", "s", "^", "D", "v", "P", "X"], shift=1)
 DPI = 100
 
 
@@ -292,7 +306,9 @@ def percentiles_over_training(arms, *, unit, seed):
     Returns a Plot.
     """
     layers = len(next(iter(arms.values())).pre_activations)
-    figure, axes = new_figure(len(arms), layers, width=10, height=2.3 * len(arms), sharex=True, sharey=True)
+    figure, axes = new_figure(
+        len(arms), layers, width=10, height=2.3 * len(arms), sharex=True, sharey=True, squeeze=False
+    )
     sentences = []
     for i, (name, runs) in enumerate(arms.items()):
         row, at = _row(runs, seed), runs.settings.probes.at
@@ -323,7 +339,7 @@ def ridgelines(arms, *, layer, unit, seed, every=2):
 
     layer: its number, from 1. unit: its number, from 0. seed: which run is shown.
     """
-    figure, axes = new_figure(1, len(arms), width=10, height=4.6, sharex=True, sharey=True)
+    figure, (axes,) = new_figure(1, len(arms), width=10, height=4.6, sharex=True, sharey=True, squeeze=False)
     widths = []
     for i, (axis, (name, runs)) in enumerate(zip(axes, arms.items(), strict=True)):
         at = runs.settings.probes.at[::every]
@@ -345,7 +361,7 @@ def drift_over_training(arms):
     from helpers.shift import drift
 
     layers = len(next(iter(arms.values())).pre_activations)
-    figure, axes = new_figure(1, layers, width=10, height=3.2, sharey=True)
+    figure, (axes,) = new_figure(1, layers, width=10, height=3.2, sharey=True, squeeze=False)
     last = {}
     for i, (name, runs) in enumerate(arms.items()):
         at = np.array(runs.settings.probes.at)
@@ -377,7 +393,7 @@ def drift_parts_bars(arms):
     from helpers.shift import drift_parts
 
     layers = len(next(iter(arms.values())).pre_activations)
-    figure, axes = new_figure(1, len(arms), width=10, height=2.2, sharey=True)
+    figure, (axes,) = new_figure(1, len(arms), width=10, height=2.2, sharey=True, squeeze=False)
     said = []
     for axis, (name, runs) in zip(axes, arms.items(), strict=True):
         parts = np.array([[part.mean() for part in drift_parts(values)] for values in runs.pre_activations.values()])
@@ -403,7 +419,7 @@ def places_of_images(arms, *, layer, unit, seed, before, after):
     """Each image's place in the distribution of one unit at two probed steps, joined by a line. Returns a Plot."""
     from helpers.shift import drift, travel
 
-    figure, axes = new_figure(1, len(arms), width=10, height=3.8, sharey=True)
+    figure, (axes,) = new_figure(1, len(arms), width=10, height=3.8, sharey=True, squeeze=False)
     said = []
     for i, (axis, (name, runs)) in enumerate(zip(axes, arms.items(), strict=True)):
         steps = [runs.settings.probes.at.index(step) for step in (before, after)]
@@ -424,10 +440,11 @@ def places_of_images(arms, *, layer, unit, seed, before, after):
                         f"median. {'; '.join(said)}.")  # fmt: skip
 
 
-def drift_against_accuracy(points, *, score="training accuracy (%)"):
+def drift_against_accuracy(points, *, steps, score="training accuracy (%)"):
     """Accuracy against drift: one marker per seed, the name beside the mean of each arm. Returns a Plot.
 
-    points: {name: (drift of each seed, accuracy of each seed as a share from 0 to 1)}.
+    points: {name: (drift of each seed, accuracy of each seed as a share from 0 to 1)}. steps: the step up to which the
+    drift was averaged.
     """
     figure, axis = new_figure(width=8.5, height=4.2)
     said = []
@@ -438,12 +455,14 @@ def drift_against_accuracy(points, *, score="training accuracy (%)"):
                       color=COLORS[i], weight="bold", ha="center")  # fmt: skip
         said.append(f"{name}: drift {moved.mean():.2f}, accuracy {100 * accuracy.mean():.0f} %")
     reach = np.concatenate([moved for moved, _ in points.values()])
-    axis.set(xscale="log", xlabel="drift in 25 steps, mean of all layers (log scale)", ylabel=score, ylim=(0, 108),
-             xlim=(reach.min() / 1.3, reach.max() * 1.6))  # fmt: skip
+    axis.set(xscale="log", xlabel=f"drift in 25 steps, up to step {steps}, mean of all layers (log scale)",
+             ylabel=score, ylim=(0, 108), xlim=(reach.min() / 1.3, reach.max() * 1.6))  # fmt: skip
     axis.set_xticks(*zip(*((tick, f"{tick:g}") for tick in (0.05, 0.1, 0.2, 0.5, 1, 2, 5)
                            if reach.min() / 1.3 < tick < reach.max() * 1.6), strict=True))  # fmt: skip
     axis.minorticks_off()
-    return Plot(figure, f"{'; '.join(said)}. Small markers are seeds, the hollow one is their mean.")
+    return Plot(
+        figure, f"{'; '.join(said)}. Drift up to step {steps}. Small markers are seeds, the hollow one is their mean."
+    )
 
 
 def saturation(arms, *, limit=0.99):
@@ -452,7 +471,7 @@ def saturation(arms, *, limit=0.99):
     arms: {name: Runs} with `pre_activations` probed at step 0, of all layers. Returns a Plot; its caption also gives
     the final test accuracy of each arm.
     """
-    figure, axes = new_figure(1, len(arms), width=8.4, height=3.0, sharex=True, sharey=True)
+    figure, (axes,) = new_figure(1, len(arms), width=8.4, height=3.0, sharex=True, sharey=True, squeeze=False)
     said = []
     for i, (axis, (name, runs)) in enumerate(zip(axes, arms.items(), strict=True)):
         inputs = np.concatenate([values[:, 0].ravel() for values in runs.pre_activations.values()])

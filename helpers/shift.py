@@ -79,7 +79,8 @@ def gradient_shift(stages, *, batches=4):
         raise ValueError("All stages must have the same build function and seeds.")
     for run in runs:
         optimizer = run.settings.optimizer
-        if type(optimizer) is not keras.optimizers.SGD or optimizer.momentum:
+        more = ("momentum", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
+        if type(optimizer) is not keras.optimizers.SGD or any(getattr(optimizer, name) for name in more):
             raise ValueError(f"The step before the second gradient is plain SGD; received {optimizer.get_config()}.")
     measure = _gradient_pairs(runs[0].model(runs[0].seeds[0]))
     results = np.stack([_at_one_stage(measure, run, batches) for run in runs])  # (stages, kernels, 2, seeds)
@@ -128,9 +129,17 @@ def _at_one_stage(measure, runs, batches):
         x.append(dataset.x_train[rows])
         y.append(dataset.y_train[rows])
     variables = [tf.repeat(values, batches, axis=0) for values in runs._variables]
-    rate = tf.fill((len(runs.seeds) * batches,), float(settings.optimizer.learning_rate))
+    rate = tf.fill((len(runs.seeds) * batches,), _rate_at_the_end(runs))
     pairs = np.array(measure(variables, np.concatenate(x), np.concatenate(y), rate))
     return pairs.reshape(*pairs.shape[:2], len(runs.seeds), batches).mean(axis=-1)
+
+
+def _rate_at_the_end(runs):
+    """The learning rate of the next step, if there were one more; a schedule's follows the steps."""
+    optimizer = runs.settings.optimizer
+    optimizer = type(optimizer).from_config(optimizer.get_config())
+    optimizer.iterations.assign(runs.train_loss.shape[1])
+    return float(optimizer.learning_rate)
 
 
 def _root_mean_square(differences):

@@ -65,13 +65,17 @@ def paired_difference(first, second, unit="points"):
 def share_interval(happened):
     """The share of seeds for which something happened, with Wilson's 95 % interval.
 
-    happened: (seeds,) of True and False, such as `runs.moving.test_accuracy[:, -1] > 0.9`.
+    happened: (seeds,) of True and False, such as `runs.moving.test_accuracy[:, -1] > 0.9`. Raises ValueError for
+    anything else.
     """
     from scipy import stats
 
-    happened = np.asarray(happened, dtype=bool)
-    if happened.ndim != 1 or len(happened) < 1:
-        raise ValueError(f"A share needs one True or False per seed, received an array of shape {happened.shape}.")
+    happened = np.asarray(happened)
+    if happened.ndim != 1 or len(happened) < 1 or happened.dtype != bool:
+        raise ValueError(
+            f"A share needs one True or False per seed, received an array of shape {happened.shape} and type "
+            f"{happened.dtype}."
+        )
     test = stats.binomtest(int(happened.sum()), len(happened))
     interval = test.proportion_ci(CONFIDENCE, method="wilson")
     return Interval(float(happened.mean()), interval.low, interval.high, len(happened))

@@ -61,6 +61,13 @@ def test_sizes(train_size, test_size):
     assert len(digits.x_test) == (test_size or 1797 - train_size)
 
 
+@pytest.mark.parametrize(("name", "size"), [("test_size", 1797), ("test_size", 1788), ("train_size", 1797)])
+def test_a_size_that_leaves_nothing_for_the_other_part_is_named(name, size):
+    with pytest.raises(ValueError, match=f"^{name} must be a whole number from 10 to 1787, received {size}"):
+        load("digits", **{name: size})
+    assert len(load("digits", **{name: 1787}).x_train) == (10 if name == "test_size" else 1787)
+
+
 @pytest.mark.parametrize(
     "sizes",
     [
@@ -73,6 +80,8 @@ def test_sizes(train_size, test_size):
         {"test_size": 5},
         {"test_size": "many"},
         {"test_size": 5000},
+        {"test_size": 1797},
+        {"test_size": 1788},
     ],
 )
 def test_silly_sizes_say_what_works(sizes):

@@ -270,6 +270,33 @@ def test_a_place_that_was_not_run_is_named_in_the_picture_and_left_out_of_the_wo
         assert [text.get_text() for text in explorer.figure.axes[0].texts].count("not run at this depth") == 1
 
 
+@pytest.mark.parametrize(("missing", "column"), [(1.0, 0), (0.1, 1)])
+def test_a_rate_that_was_not_run_leaves_its_column_empty(missing, column):
+    whole = made_up_sweep()
+    left_out = {"normalization": "none", "learning_rate": missing}
+    kept = [(p, r) for p, r in zip(whole.points, whole.runs, strict=True) if not left_out.items() <= p.items()]
+    explorer = PlacementExplorer(SimpleNamespace(points=[p for p, _ in kept], runs=[r for _, r in kept]))
+    explorer.controls["activation"].value, explorer.controls["depth"].value = "tanh", 2
+    (axis,) = explorer.figure.axes
+    rows = {row: {} for row in range(4)}
+    for text in axis.texts:
+        x, y = text.get_position()
+        rows.setdefault(int(y), {})[x] = text.get_text()
+    assert rows[0] == {column + 0.5: f"★ {50 if column == 0 else 20}"}
+    assert set(rows[1]) == {0.5, 1.5}
+    colours = axis.collections[0].get_array().ravel()  # the first row's
+    assert [bool(hidden) for hidden in np.ma.getmaskarray(np.ma.masked_invalid(colours))] == [column == 1, column == 0]
+    assert f"none: {50 if column == 0 else 20}.0 % at its best learning rate, {0.1 if column == 0 else 1}" in (
+        explorer.plot.caption
+    )
+
+
+def test_one_arm_has_an_explorer_too():
+    explorer = DistributionExplorer({"alone": run_with((ROWS, ROWS + 2, ROWS))})
+    assert len(explorer.figure.axes) == 1
+    assert "alone: middle" in explorer.plot.caption
+
+
 def test_a_sweep_without_depth_is_refused():
     with pytest.raises(ValueError, match="must go over activation, depth"):
         PlacementExplorer(SimpleNamespace(points=[{"activation": "relu", "learning_rate": 0.1}], runs=[]))

@@ -54,6 +54,19 @@ def test_arms_differ_in_more_than_colour():
     assert len({line.get_marker() for line in lines}) == 4
 
 
+def test_arms_beyond_the_palette_are_told_apart():
+    plot = plots.learning_curves({str(i): made_up_runs(0.5 + i / 100) for i in range(16)})
+    styles = [
+        (line.get_color(), line.get_linestyle(), line.get_marker(), line.is_dashed())
+        for line in lines_of(plot.figure.axes[0])
+    ]
+    assert len(set(styles)) == 16
+    # No two arms share both line and colour, or both marker and colour.
+    assert len({style[::2] for style in styles}) == 16
+    for i, (color, marker) in enumerate(zip(plots.COLORS, plots.MARKERS, strict=True)):
+        assert (plots.COLORS[i], plots.MARKERS[i]) == (color, marker)
+
+
 @pytest.mark.parametrize(
     ("finals", "said"),
     [((0.95, 0.95, 0.2), "at 0.1 to 1."), ((0.2, 0.95, 0.2), "at 0.1."), ((0.3, 0.2, 0.2), "at none of the rates.")],

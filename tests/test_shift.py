@@ -105,6 +105,16 @@ def test_gradient_shift_is_what_a_tape_says_on_the_keras_model():
     assert measured.relative[0, -1, 1] == pytest.approx(np.linalg.norm(a - b) / np.linalg.norm(a), abs=1e-3)
 
 
+def test_a_schedule_gives_the_rate_at_the_end():
+    def one_or(rate):  # the first step with 1, the second and every later one with the other rate
+        return keras.optimizers.schedules.PiecewiseConstantDecay([0], [1.0, rate])
+
+    still, moving = (shift.gradient_shift([trained(learning_rate=one_or(rate))], batches=2) for rate in (1e-9, 1.0))
+    constant = shift.gradient_shift([trained(learning_rate=1.0)], batches=2)
+    assert still.relative == pytest.approx(0, abs=1e-4)
+    np.testing.assert_allclose(moving.relative, constant.relative, rtol=1e-4)
+
+
 def test_gradients_do_not_shift_where_nothing_is_updated_and_do_where_much_is():
     still, moving = (shift.gradient_shift([trained(learning_rate=rate)], batches=2) for rate in (1e-9, 0.5))
     assert still.cosine == pytest.approx(1, abs=1e-5)
@@ -119,6 +129,10 @@ def test_gradients_do_not_shift_where_nothing_is_updated_and_do_where_much_is():
         ({"build": functools.partial(mlp, depth=2, width=8)}, "same build function"),
         ({"momentum": 0.9}, "plain SGD"),
         ({"optimizer": keras.optimizers.Adam}, "plain SGD"),
+        ({"weight_decay": 0.1}, "plain SGD"),
+        ({"clipnorm": 0.1}, "plain SGD"),
+        ({"clipvalue": 0.1}, "plain SGD"),
+        ({"global_clipnorm": 0.1}, "plain SGD"),
     ],
 )
 def test_runs_that_do_not_belong_together_are_refused(others, message):
@@ -164,8 +178,8 @@ def saturating(value):
             ["drifts by 1.00, an image travels by 1.00 (correlation of old and new values 1.00)", "drifts by 0.00, an"],
         ),
         (
-            lambda: plots.drift_against_accuracy({"one": (np.array([0.1, 0.3]), np.array([0.5, 0.7]))}),
-            ["one: drift 0.20, accuracy 60 %"],
+            lambda: plots.drift_against_accuracy({"one": (np.array([0.1, 0.3]), np.array([0.5, 0.7]))}, steps=175),
+            ["one: drift 0.20, accuracy 60 %", "Drift up to step 175"],
         ),
         (
             lambda: plots.saturation({"wide": saturating(4.0), "narrow": saturating(2.0)}),  # tanh(2.65) = 0.99
@@ -179,6 +193,44 @@ def test_figures_say_what_they_show(draw, said):
     for words in said:
         assert words in plot.caption
     assert "nan" not in plot.caption
+
+
+def test_the_axis_says_up_to_which_step_the_drift_counts():
+    plot = plots.drift_against_accuracy({"one": (np.array([0.1, 0.3]), np.array([0.5, 0.7]))}, steps=175)
+    assert "up to step 175" in plot.figure.axes[0].get_xlabel()
+
+
+def one_layer(runs):
+    (name, values), *_ = runs.pre_activations.items()
+    return SimpleNamespace(**{**vars(runs), "pre_activations": {name: values}})
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda arms: plots.percentiles_over_training(arms, unit=0, seed=6),
+        lambda arms: plots.ridgelines(arms, layer=1, unit=0, seed=5, every=1),
+        plots.drift_over_training,
+        plots.drift_parts_bars,
+        lambda arms: plots.places_of_images(arms, layer=1, unit=0, seed=7, before=0, after=25),
+    ],
+    ids=["percentiles", "ridgelines", "drift", "parts", "places"],
+)
+@pytest.mark.parametrize("count", [1, 2, 8])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_any_number_of_arms_and_layers_is_drawn(draw, count, layers):
+    runs = [ARMS["moves"], ARMS["changes places"]] * 4
+    arms = {f"arm {i}": run if layers == 2 else one_layer(run) for i, run in enumerate(runs[:count])}
+    plot = draw(arms)
+    assert plot.png().startswith(b"\x89PNG")
+    assert all(name in plot.caption for name in arms)
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_any_number_of_arms_saturates(count):
+    plot = plots.saturation({f"arm {i}": saturating(4.0) for i in range(count)})
+    assert len(plot.figure.axes) == count
+    assert plot.caption.count("50.0 % of the values are saturated") == count
 
 
 def test_figures_refuse_a_seed_that_was_not_run():

@@ -70,7 +70,7 @@ def test_pairs_must_be_pairs():
         paired_difference([1, 2, 3], [1, 2])
 
 
-@pytest.mark.parametrize("values", [[], [[True]]])
+@pytest.mark.parametrize("values", [[], [[True]], [0.93, 0.2, 0.1], [1, 0, 1], ["yes"], [None, True]])
 def test_a_share_needs_seeds(values):
     with pytest.raises(ValueError, match="one True or False per seed"):
         share_interval(values)
