@@ -97,6 +97,7 @@ for build in (without, with_batchnorm):
 
 # %% tags=["nbval-ignore-output"]
 rates = sweep({"learning_rate": [0.1, 0.3, 1.0, 3.0]}, without, digits, seeds=range(8), steps=200, batch_size=60)
+# A `train_accuracy` has the shape (seeds, evaluations), so [:, -1] is every seed's at the end. `recomputed` is explained below.
 after_200 = {point["learning_rate"]: runs.recomputed.train_accuracy[:, -1].mean()
              for point, runs in zip(rates.points, rates.runs, strict=True)}
 for rate, accuracy in after_200.items():
@@ -253,8 +254,8 @@ def mean_drift(runs, steps=600):
 drifts = {name: mean_drift(runs) for name, runs in arms.items()}
 ratio = drifts["with BatchNorm"] / drifts["without BatchNorm"]
 for name, values in drifts.items():
-    print(f"{name:18} drift in 25 steps:", mean_interval(values, unit=""))
-print("with / without, seed by seed:       ", mean_interval(ratio, unit=""))
+    print(f"{name:18} drift in 25 steps, up to step 600:", mean_interval(values, unit=""))
+print("with / without, seed by seed:                       ", mean_interval(ratio, unit=""))
 
 own = {name: np.mean([(drift(values) / values[:, :-1].std(axis=2)).mean() for values in runs.pre_activations.values()])
        for name, runs in arms.items()}
@@ -271,7 +272,7 @@ def read_back(prediction, measured):
 read_back(my_prediction, f"layer {1 + int(np.argmax(by_layer))} moves most")
 below = "below" if mean_interval(ratio, unit="").high < 0.5 else "not wholly below"
 read_back(my_prediction_ratio, f"the ratio above; its interval lies {below} 0.5")
-assert mean_interval(ratio, unit="").high < 0.8, "BatchNorm did not clearly reduce the drift"
+print("with BatchNorm the drift is clearly smaller:", mean_interval(ratio, unit="").high < 0.8)
 
 # %% [markdown]
 # So the first claim holds: distributions move, and with BatchNorm they move much less. (In each unit's own standard
@@ -296,8 +297,8 @@ moments, shape = {}, {}
 for name, runs in arms.items():
     parts = np.sum([[part.sum() for part in drift_parts(values)] for values in runs.pre_activations.values()], axis=0)
     moments[name], shape[name] = (parts[0] + parts[1]) / parts.sum(), parts[2]
-assert moments["without BatchNorm"] > 0.8 > 0.4 > moments["with BatchNorm"]
-print("✓ without BatchNorm the drift is nearly all mean and spread; with BatchNorm most of it is shape")
+print("without BatchNorm the drift is nearly all mean and spread:", bool(moments["without BatchNorm"] > 0.8))
+print("with BatchNorm most of it is shape:", bool(moments["with BatchNorm"] < 0.4))
 print("less change of shape with BatchNorm:", bool(shape["with BatchNorm"] < shape["without BatchNorm"]))
 
 # %% [markdown]
@@ -345,8 +346,8 @@ print(f"\nlast layer with BatchNorm, correlation of an image's values at steps 0
 
 # %%
 read_back(my_prediction, "they change places" if kept < 0.7 else "they keep their places")
-assert mean_interval(travel_ratio, unit="").low > 1.5 * mean_interval(ratio, unit="").high
-print("✓ BatchNorm reduces the drift of distributions far more than the travel of single images")
+print("BatchNorm reduces the drift of distributions far more than the travel of single images:",
+      mean_interval(travel_ratio, unit="").low > 1.5 * mean_interval(ratio, unit="").high)
 
 # %% [markdown]
 # So "with BatchNorm the next layer gets stable inputs" is half true. Each unit's mean and spread are stable. What they
@@ -430,7 +431,7 @@ for name, values in accuracies.items():
 # %%
 least_shift = max(shifts, key=lambda name: shifts[name].mean())
 read_back(my_prediction, least_shift)
-assert accuracies[least_shift][-1] < 0.2, "the network with the least shift has learned something"
+print("it has learned next to nothing, below 20 % of the training images:", bool(accuracies[least_shift][-1] < 0.2))
 at_50 = {name: shifts[name][0].mean() for name in arms}  # the two with three layers
 print("after 50 steps the gradients shift more", min(at_50, key=at_50.get))
 
@@ -487,16 +488,21 @@ noise_arms = {
 plots.percentiles_over_training({"without": noise_arms["without"], "noisy": noise_arms["noisy"]}, unit=3, seed=0)
 
 # %% [markdown]
-# The lower row is a BatchNorm network, and its inputs have never been in such disorder: every 25 steps (in truth at every
-# step) each unit's distribution is somewhere else and has another width. And here is how well they learn:
+# The lower row is a BatchNorm network. In the last layer its middle stays nearer to 0 than that of the plain network
+# above it. But nothing holds still, from the first step to the last and in every layer: every 25 steps (in truth at every
+# step) each unit's distribution has another place *and* another width. And here is how well they learn:
 
 # %% tags=["nbval-ignore-output"]
 plots.learning_curves(noise_arms, "train_accuracy", statistics="recomputed")
 
+# %% [markdown]
+# Now both in one picture: how far the distributions move, and what comes of it. The noisy network was trained for 200 steps,
+# so the drift of all four is taken up to step 200. (Further up it was up to step 600, so the numbers differ.)
+
 # %% tags=["nbval-ignore-output"]
 points = {name: (mean_drift(runs, 200), runs.recomputed.train_accuracy[:, -1])
           for name, runs in {**noise_arms, "six layers": trained["six layers, without"][1]}.items()}
-plots.drift_against_accuracy(points)
+plots.drift_against_accuracy(points, steps=200)
 
 # %%
 final = {name: accuracy.mean() for name, (_, accuracy) in points.items() if name != "six layers"}
@@ -545,20 +551,24 @@ for name, word in words.items():
 # "Noise makes networks learn faster!", and the interval would agree. But the last line, *times 5 with no noise at all*,
 # does the same. It was never the noise. It was the **scale**: our weights start small, so each layer passes on a fainter
 # difference between images than it got (remember the bundle of lines at step 0), and multiplying by 5 repairs that.
-# This is called a **confound**: two things were changed at once, and the wrong one got the credit. Noise centred on 1
-# does not have this flaw, and it harms the plain network.
+# This is called a **confound**: two things were changed at once, and the wrong one got the credit.
 #
-# It is also a hint. No batch statistics, nothing held still, just a sensible scale, and the plain network trains.
+# Noise centred on 1 does not have this flaw, and it made the plain network slower. Is that the lesson's claim come true,
+# that shift slows training down? Not yet: it shows that *added* noise hurts a network whose signals are already
+# faint, not that its own, *natural* drift hurts it. The experiment before, with BatchNorm, is the cleaner one: there the
+# signals have a sound size, and the same noise cost little.
+#
+# The last line is also a hint. No batch statistics, nothing held still, just a sensible scale, and the plain network trains.
 # Perhaps what BatchNorm gives to this network is not stillness but scale: signals and gradients of a useful size
 # in every layer, so that large steps are possible. The notebooks [03](03_keras_sequential.ipynb) and [04](04_placement.ipynb)
 # follow this up.
 #
 # ## The verdict
 #
-# The rule and its bounds were fixed before these runs. (How strong the noise is and when we look, after 200 steps, *was*
-# chosen in trial runs; the verdict was then checked with other seeds.) The rule asks five questions: does the plain network drift, does it drift less with
-# BatchNorm, does it train better with it; and, in the counter-experiment, does noisy BatchNorm drift more than the plain
-# network, and does it train better all the same?
+# The rule, the strength of the noise and the moment at which we look, after 200 steps, were settled in trial runs. The
+# verdict was then checked with other seeds. The rule asks five questions: does the plain network drift, does it drift less with
+# BatchNorm (both up to step 600), does it train better with it; and, in the counter-experiment, does noisy BatchNorm drift more than the plain
+# network (both up to step 200), and does it train better all the same?
 
 # %%
 def accuracy_at_200(runs):
@@ -590,11 +600,13 @@ print(card.word)
 # - BatchNorm holds mean and spread still, because it sets them. Shape, and the places of the images within the
 #   distribution, go on changing. Something must, or nothing would be learned.
 # - A network that learns nothing has a perfect score by the gradients, and by the drift it does as well as BatchNorm.
-# - Made to shift on purpose, a BatchNorm network still learned far faster than the plain one. So the shift is not
-#   what holds the plain network back, not here. Santurkar's group reports the same for a deeper network.
+# - Made to shift on purpose, a BatchNorm network still learned far faster than the plain one. So removing the shift is
+#   not what gives BatchNorm its advantage, not here. Santurkar's group reports the same for a deeper network.
+# - Shift added to the *plain* network did slow it down. Whether its own, natural shift does, that does not show.
 # - The small print: three sigmoid layers, small initial weights, 8 × 8 images, 600 steps, noise of one kind and one
 #   strength. You have all you need to try another: change `spread` in the class `Noise` to 1.0, or `stddev` of the
-#   weights, and run the notebook again. Does the verdict hold?
+#   weights, and run the notebook again. The lines that end in True or False say which findings are left. Does the
+#   verdict hold?
 #
 # That BatchNorm helps is not in doubt. *Why* it helps is the contested part, and the rest of this course measures it
 # benefit by benefit.
