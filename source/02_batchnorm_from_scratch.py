@@ -249,7 +249,7 @@ gamma = np.array([1.3, -0.7, 2.1, 0.4, 1.9, -1.6, 0.8, 0.3])  # any numbers will
 beta = np.array([0.5, -1.2, 3.3, 0.1, -0.6, 2.2, -0.9, 0.7])
 y = gamma * normalized + beta
 print("mean of y:              ", y.mean(axis=0).round(2))
-print("standard deviation of y:", y.std(axis=0).round(2))
+print("standard deviation of y:", y.std(axis=0).round(3))
 
 # %% [markdown]
 # The mean of the output *is* beta, and its standard deviation is |gamma|, less where epsilon counts (features 0 and 7).
@@ -393,9 +393,11 @@ print("✓ checkpoint 5: three channels, three means (over axis 0 alone:", chann
 # %% [markdown]
 # ## The whole layer
 #
-# Five steps, one class: Algorithms 1 and 2 of Ioffe & Szegedy (2015, arXiv:1502.03167). `training=True` uses the batch
-# and updates the moving statistics. Otherwise the layer uses the moving statistics and changes nothing. Every line is
-# one that you have just run.
+# Five steps, one class. `training=True` uses the batch and updates the moving statistics. Otherwise the layer uses the
+# moving statistics and changes nothing. Every line is one that you have just run. (In training this is Algorithm 1 of
+# Ioffe & Szegedy, 2015, arXiv:1502.03167. For predictions their Algorithm 2 averages the statistics of many batches
+# *after* training. Moving averages they mention in section 3.1, to follow the accuracy *while* the network trains, and
+# that is what Keras does.)
 
 
 # %%
