@@ -185,6 +185,15 @@ class BuildModel(KerasQuestion):
             "nothing of the data. Leave the momentum at 0.99.",
             _sequential(128, "batchnorm", "relu", 64, "batchnorm", "relu", 1, momentum=1.0),
         ),
+        *(
+            Misconception(
+                "Your momentum is so small that the moving averages follow the last batches only. In Keras it is the "
+                "weight of the old value; PyTorch writes it the other way round, so its 0.1 is Keras' 0.9. "
+                "Leave it at 0.99.",
+                _sequential(128, "batchnorm", "relu", 64, "batchnorm", "relu", 1, momentum=momentum),
+            )
+            for momentum in (0.1, 0.0)
+        ),
         Misconception(
             "That is LayerNormalization: it averages over the features of each example and keeps no moving averages. "
             "The lesson uses `BatchNormalization()`.",
@@ -220,8 +229,8 @@ class BuildModel(KerasQuestion):
         ),
         Misconception(
             "Your model draws random numbers in training, as `Dropout` does. The lesson's network has none; "
-            "and directly before "
-            "BatchNorm, Dropout makes the variances of training and inference differ by the keep rate.",
+            "and before a BatchNorm, whatever stands between, Dropout makes the variances of training and inference "
+            "differ.",
             _sequential(128, "dropout", "batchnorm", "relu", 64, "dropout", "batchnorm", "relu", 1),
             wild=("training",),
         ),
@@ -233,7 +242,7 @@ class BuildModel(KerasQuestion):
         found = sandbox.run(lambda: _input_shape(answer()), limit_memory=False).value or (64,)
         x = np.round(np.random.default_rng(7).normal(0.5, 2, (16, *found)), 2).astype(np.float32)
         inference = ("the number of units in each Dense layer", "whether it is random", "the prediction")
-        training = ("the output in training", "how many moving statistics moved")
+        training = ("the output in training", "how many moving statistics moved, and how many remember")
         return [
             Probe(
                 "inference",
@@ -246,7 +255,7 @@ class BuildModel(KerasQuestion):
                 split=(
                     ("Dense layers of 128, 64 and 1 units", 1),
                     ("nothing is random", 0.5),
-                    ("inference: Dense, BatchNorm, ReLU, twice, then Dense", 2),
+                    ("inference: the output is that of the lesson's network", 2),
                 ),
             ),
             Probe(
@@ -258,8 +267,8 @@ class BuildModel(KerasQuestion):
                 call=_train,
                 say=_say_model,
                 split=(
-                    ("training: each BatchNorm uses the statistics of its batch", 1.5),
-                    ("training moves the moving averages", 1),
+                    ("training: the output is that of the lesson's network", 1.5),
+                    ("two BatchNorm layers keep moving averages", 1),
                 ),
             ),
         ]
@@ -293,12 +302,34 @@ def _filled(build, x):
     return model, x
 
 
+@contextlib.contextmanager
+def _order_of_use():
+    """A list that the weights of every layer join when the layer has been called, the inner ones first."""
+    import keras
+
+    used, known, call = [], set(), keras.Layer.__call__
+
+    def noted(layer, *args, **options):
+        result = call(layer, *args, **options)
+        new = [weight for weight in layer.weights if id(weight) not in known]
+        known.update(map(id, new))
+        used.extend(new)
+        return result
+
+    keras.Layer.__call__ = noted
+    try:
+        yield used
+    finally:
+        keras.Layer.__call__ = call
+
+
 def _predict(build, given):
     model, x = _filled(build, given["x"])
     if not _is_model(model):
         return model
-    sizes = [weight.shape[-1] for weight in model.weights if weight.name == "kernel"]
-    prediction = _array(model(x, training=False))
+    with _order_of_use() as used:
+        prediction = _array(model(x, training=False))
+    sizes = [weight.shape[-1] for weight in used if weight.name == "kernel"]
     random = np.abs(_array(model(x, training=True)) - _array(model(x, training=True))).max() > 1e-6
     return sizes, random, prediction
 
@@ -310,8 +341,14 @@ def _train(build, given):
     before = [_array(weight) for weight in model.non_trainable_weights]
     output = _array(model(x, training=True))
     after = [_array(weight) for weight in model.non_trainable_weights]
-    moved = sum(np.abs(new - old).max() > 1e-6 for new, old in zip(after, before, strict=True))
-    return output, moved
+    model(x, training=True)
+    again = [_array(weight) for weight in model.non_trainable_weights]
+    moved = remember = 0
+    for one, two, three in zip(before, after, again, strict=True):
+        first, second = np.abs(two - one).max(), np.abs(three - two).max()
+        moved += first > 1e-6
+        remember += first > 1e-6 and second / first > 0.5  # the same batch again goes `momentum` times as far
+    return output, [moved, remember]
 
 
 def _say_model(name, received, expected):
@@ -320,11 +357,16 @@ def _say_model(name, received, expected):
         return f"The Dense layers should have 128, 64 and 1 units, in this order; yours have `{units}`."
     if name == "whether it is random":
         return "With the same weights and the same batch, two calls with `training=True` gave different outputs."
-    if name == "how many moving statistics moved":
+    if name == "how many moving statistics moved, and how many remember":
+        if received[0] == expected[0]:
+            return (
+                "After one call with `training=True` the moving averages are nearer to the batch than to what they "
+                "were before. With momentum 0.99 a batch counts for one hundredth."
+            )
         return (
             "After one call with `training=True` the moving mean and variance of two BatchNorm layers should "
             "have moved, "
-            f"4 vectors in all; in your model `{int(received)}` did."
+            f"4 vectors in all; in your model `{int(received[0])}` did."
         )
     if received.shape != expected.shape:
         return f"For a batch of 16 the output should have shape `{expected.shape}`; received shape `{received.shape}`."
@@ -723,7 +765,8 @@ def _fit_frozen(freeze, given):
     mode = []
     for norm in norms:
         z = np.random.default_rng(4).normal(5, 3, (8, norm.gamma.shape[0])).astype(np.float32)
-        mode.append(np.abs(_array(norm(z, training=True)) - _array(norm(z, training=False))).max() > 1e-5)
+        at_inference = _array(norm(z, training=False))  # first: the other call may move the averages
+        mode.append(np.abs(_array(norm(z, training=True)) - at_inference).max() > 1e-5)
     return Noted((moved_tracked, mode, moved_trained, moved_kernels, lost), note)
 
 
@@ -760,12 +803,27 @@ def _plural(where):
 # recalibrate ------------------------------------------------------------------------------------------------
 
 
+def _recalibrate_by_rows(model, x, batch_size):
+    """Every batch counts with its rows: the plain loop with another momentum."""
+    norms = _norms(model)
+    momenta = [norm.momentum for norm in norms]
+    for start in range(0, len(x), batch_size):
+        batch = x[start : start + batch_size]
+        for norm in norms:
+            norm.momentum = start / (start + len(batch))
+        model(batch, training=True)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    return model
+
+
 def _recalibrating(
-    *, training=True, momentum=None, first=0, choose=_norms, with_old=False, train=False, reset=False, rest=True
+    *, training=True, momentum=None, choose=_norms, with_old=False, train=False, reset=False, rest=True, whole=False
 ):
     """A recalibration with one thing wrong."""
 
     def recalibrate(model, x, batch_size):
+        batch_size = len(x) if whole else batch_size
         norms = choose(model)
         if reset:
             for norm in norms:
@@ -828,13 +886,13 @@ class Recalibrate(KerasQuestion):
 
     misconceptions = (
         Misconception(
-            "Your batches are averaged with the layer's own momentum of 0.99, so a few of them hardly move "
+            "Your batches are averaged with the layer's own momentum, so a few of them hardly move "
             "the statistics. "
             "Let batch k count with momentum k / (k + 1), or go over the data until the old values are forgotten.",
             _recalibrating(),
         ),
         Misconception(
-            "Your function sets the statistics to 0 and 1 and averages with momentum 0.99: after a few "
+            "Your function sets the statistics to 0 and 1 and averages with the layer's own momentum: after a few "
             "batches they are "
             "still close to 0 and 1. Let batch k count with momentum k / (k + 1).",
             _recalibrating(reset=True),
@@ -845,8 +903,8 @@ class Recalibrate(KerasQuestion):
             _recalibrating(momentum=0.0),
         ),
         Misconception(
-            "The statistics did not move at all: without `training=True` BatchNorm only reads them. "
-            "Call `model(batch, training=True)`, on the model that you were given and not on a copy.",
+            "The statistics did not move at all: without `training=True`, or with `trainable=False`, BatchNorm only "
+            "reads them. Call `model(batch, training=True)`, on the model that you were given and not on a copy.",
             _recalibrating(training=False),
         ),
         Misconception(
@@ -869,25 +927,47 @@ class Recalibrate(KerasQuestion):
             "the first batch counts in full, with momentum 0.",
             _recalibrating(momentum="average", with_old=True),
         ),
+        Misconception(
+            "Your function sends all rows through at once. Send `batch_size` rows at a time: in training a batch "
+            "normalises itself, so the size of the batches belongs to the statistics.",
+            _recalibrating(momentum=0.0, whole=True),
+        ),
+        Misconception(
+            "In your average a batch counts with its rows. Here every batch counts the same, the shorter last one "
+            "too: momentum k / (k + 1).",
+            _recalibrate_by_rows,
+        ),
     )
 
     def probes(self, answer):
-        outputs = ("the moving mean", "the moving variance", "the deeper statistics", "the weights", "the momentum")
+        outputs = (
+            "the moving mean",
+            "the moving variance",
+            "the deeper statistics",
+            "the moving mean, with every batch alike,",
+            "the moving variance, with every batch alike,",
+            "the weights",
+            "the momentum",
+            "trainable",
+        )
         return [
             Probe(
                 "recalibrate",
                 {"x": _new_data()},
                 {},
                 outputs,
-                (0.03, 0.2, 0.2, 1e-5, 1e-5),
+                (0.13, 0.2, 0.2, 0.015, 0.03, 1e-5, 1e-5, 1e-5),
                 call=_recalibrated,
                 say=_say_recalibrated,
                 split=(
-                    ("the first layer's moving mean is the mean of x's activations", 2),
-                    ("the first layer's moving variance is their variance", 2),
+                    ("the first layer's moving mean is about the mean of x's activations", 1.5),
+                    ("the first layer's moving variance is about their variance", 1.5),
                     ("so it is in the layers behind", 1.5),
+                    ("every batch counts the same in the mean", 0.5),
+                    ("every batch counts the same in the variance", 0.5),
                     ("the weights stay as they were", 1),
                     ("the layers have their momentum back", 0.5),
+                    ("what was trainable still is", 0.5),
                 ),
             )
         ]
@@ -900,20 +980,23 @@ class Recalibrate(KerasQuestion):
 
     def _matches(self, misconception, probes, expected, seen):
         if misconception.wild:  # that the model was trained shows in its weights; its statistics may then be anything
-            return seen[0].outputs is not None and not probes[0].agrees(seen[0].outputs, expected[0], 3)
-        if seen[0].outputs is not None:  # the momentum is a thing of its own, and its case says what is wrong with it
-            seen = [replace(seen[0], outputs=(*seen[0].outputs[:-1], expected[0][-1])), *seen[1:]]
+            return seen[0].outputs is not None and not probes[0].agrees(seen[0].outputs, expected[0], 5)
+        if seen[0].outputs is not None:  # what was not put back is a thing of its own, and its case says what
+            seen = [replace(seen[0], outputs=(*seen[0].outputs[:-2], *expected[0][-2:])), *seen[1:]]
         return super()._matches(misconception, probes, expected, seen)
 
 
 OLD_MEAN, OLD_VARIANCE = -4.0, 40.0  # far from those of the new data
+MOMENTA = 0.99, 0.98
 
 
 def _new_data():
-    """Seven batches of 16 rows and one of 12, whose means differ, so that neither one nor seven can pass for all."""
+    """Seven batches of 16 rows and one of 6, whose means and spreads differ, so that each of them has to count, and
+    the last as much as the others."""
     rng = np.random.default_rng(8)
-    shifts = np.repeat([0.3, -0.4, 0.2, -0.1, 0.4, -0.3, 0.1, 1.6], 16)[:, None]
-    return (rng.normal(2.0, 1.5, (128, 3)) + shifts).astype(np.float32)[:124]
+    shifts = np.repeat([0.3, -0.4, 0.2, -0.1, 0.4, -0.3, 0.1, 2.0], 16)[:, None]
+    spread = np.repeat([1.5] * 7 + [2.5], 16)[:, None]
+    return (rng.normal(2.0, spread, (128, 3)) + shifts).astype(np.float32)[:118]
 
 
 def _recalibrated(recalibrate, given):
@@ -925,10 +1008,10 @@ def _recalibrated(recalibrate, given):
         [
             keras.Input((3,)),
             layers.Dense(4),
-            layers.BatchNormalization(),
+            layers.BatchNormalization(momentum=MOMENTA[0]),
             layers.Activation("relu"),
             layers.Dense(3),
-            layers.BatchNormalization(),
+            layers.BatchNormalization(momentum=MOMENTA[1]),
             layers.Activation("relu"),
             layers.Dense(1),
         ]
@@ -940,39 +1023,59 @@ def _recalibrated(recalibrate, given):
         norm.gamma.assign(np.abs(_array(norm.gamma)))
         norm.moving_mean.assign(np.full(norm.moving_mean.shape, OLD_MEAN))
         norm.moving_variance.assign(np.full(norm.moving_variance.shape, OLD_VARIANCE))
-    before = [_array(weight) for weight in model.trainable_weights]
+    before = [_array(weight) for weight in _learned(model)]
+    trainable = len(model.trainable_weights)
     result = recalibrate(model, given["x"], 16)
     if result is ...:
         return ...
     original = model
     model, note = _returned(result, model)
-    if [weight.shape for weight in model.trainable_weights] != [value.shape for value in before]:
+    after = [_array(weight) for weight in _learned(model)]
+    if [value.shape for value in after] != [value.shape for value in before]:
         raise Remark("The model that comes back should have the layers of the one that you were given.")
     first, second = _norms(model)
-    changed = max(np.abs(_array(new) - old).max() for new, old in zip(model.trainable_weights, before, strict=True))
+    changed = max(np.abs(new - old).max() for new, old in zip(after, before, strict=True))
     if changed > 1e-6 and model is not original:
         raise Remark("The model that comes back is a copy without the weights that were learned. Give it those first.")
-    outputs = (
-        _array(first.moving_mean),
-        _array(first.moving_variance),
-        np.stack([_array(second.moving_mean), _array(second.moving_variance)]),
-        changed > 1e-6,
-        np.array([first.momentum, second.momentum]),
-    )
-    return Noted(outputs, note)
+    mean, variance = _array(first.moving_mean), _array(first.moving_variance)
+    deeper = np.stack([_array(second.moving_mean), _array(second.moving_variance)])
+    frozen = len(model.trainable_weights) != trainable
+    momenta = np.array([first.momentum, second.momentum])
+    return Noted((mean, variance, deeper, mean, variance, changed > 1e-6, momenta, frozen), note)
+
+
+def _learned(model):
+    """Every weight but the moving statistics, whether it is frozen or not."""
+    return [weight for weight in model.weights if not weight.name.startswith("moving_")]
 
 
 def _say_recalibrated(name, received, expected):
     if name == "the weights":
         return "Kernels, biases, gamma or beta are not what they were before your function ran."
-    if name == "the momentum":
+    if name == "trainable":
         return (
-            f"Your layers are left with momentum {max(received):.3g}. It was 0.99, and the next `fit` would average "
-            "with yours: with momentum 0 it remembers its last batch only. Put the old momentum back."
+            "You left layers with `trainable=False`; set it back, or the next `fit` does not train them. "
+            "Calls of the model change no kernel, gamma or beta, so nothing has to be frozen here."
         )
+    if name == "the momentum":
+        return _say_momentum(received, expected)
     got, right = (", ".join(f"{value:.3g}" for value in numbers.ravel()[:3]) for numbers in (received, expected))
     are = "they are" if name == "the deeper statistics" else "it is"
-    return f"On 124 rows in batches of 16, {name} should be about `[{right}, …]`; {are} `[{got}, …]`."
+    return f"On {len(_new_data())} rows in batches of 16, {name} should be about `[{right}, …]`; {are} `[{got}, …]`."
+
+
+def _say_momentum(received, expected):
+    had = " and ".join(f"{momentum:g}" for momentum in expected)
+    if received[0] == received[1] and received[0] in expected:
+        return (
+            f"Your layers had momentum {had}, and now both have {received[0]:g}. Keep each layer's own momentum "
+            "before you change it, and put that back."
+        )
+    wrong = received[received != expected]
+    return (
+        f"Your layers are left with momentum {max(wrong):.3g}. They had {had}, and the next `fit` would average "
+        "with yours: with momentum 0 it remembers its last batch only. Put the old momentum back."
+    )
 
 
 def _share_left(received, expected, start):

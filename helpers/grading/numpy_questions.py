@@ -15,6 +15,7 @@ from helpers.grading.question import CodeQuestion, Misconception, Probe, Variant
 
 FAR_FROM_ZERO = np.array([[2.0, -5.0, 10.0], [4.0, -4.0, 30.0], [6.0, -4.0, 20.0], [9.0, -1.0, 50.0]])
 NEARLY_CONSTANT = np.array([[0.10, 1.0], [0.14, 2.0], [0.08, 3.0], [0.12, 4.0], [0.06, 6.0]])
+ONE_SMALL_COLUMN = np.array([[2.0, -5.0, 0.10], [4.0, -4.0, 0.14], [6.0, -4.0, 0.08], [9.0, -1.0, 0.06]])
 CONSTANT = np.array([[3.0, -2.0]] * 4)
 ONE_ROW = np.array([[1.5, -2.0, 7.0]])
 LARGE = (
@@ -82,6 +83,11 @@ OTHER_EPSILON = (
     "Your code uses an epsilon of its own, {value}, and not the argument. Write `epsilon` in the formula; "
     "its default is Keras' 1e-3, where PyTorch has 1e-5."
 )
+EPSILON_AS_FLOOR = (
+    "Your epsilon is a floor for the standard deviation, `max(std, epsilon)`. It is added to the variance: "
+    "`sqrt(var + epsilon)`."
+)
+EPSILON_SQUARED = "Your code squares epsilon. It is added to the variance as it is: `sqrt(var + epsilon)`."
 NO_BRACKETS = (
     "Brackets are missing: Python divides before it subtracts, so your code takes `mean / std` from x. "
     "Write `(x - mean) / np.sqrt(...)`."
@@ -115,7 +121,24 @@ def _scaled(wrong_hat):
     return lambda x, gamma, beta, epsilon=1e-3: gamma * wrong_hat(x, epsilon) + beta
 
 
-def _hat(mean_and_variance, root=lambda variance, epsilon: np.sqrt(variance + epsilon)):
+def _right_root(variance, epsilon):
+    return np.sqrt(variance + epsilon)
+
+
+# Wrong divisors: sentence, function of variance and epsilon.
+_WRONG_ROOTS = (
+    (BY_VARIANCE, lambda variance, epsilon: variance + epsilon),
+    (BY_VARIANCE, lambda variance, epsilon: variance),
+    (EPSILON_OUTSIDE, lambda variance, epsilon: np.sqrt(variance) + epsilon),
+    (NO_EPSILON, lambda variance, epsilon: np.sqrt(variance)),
+    (EPSILON_AS_FLOOR, lambda variance, epsilon: np.maximum(np.sqrt(variance), epsilon)),
+    (EPSILON_SQUARED, lambda variance, epsilon: np.sqrt(variance + epsilon**2)),
+    (OTHER_EPSILON.format(value="1e-3"), lambda variance, epsilon: np.sqrt(variance + 1e-3)),
+    (OTHER_EPSILON.format(value="1e-5"), lambda variance, epsilon: np.sqrt(variance + 1e-5)),
+)
+
+
+def _hat(mean_and_variance, root=_right_root):
     def wrong_hat(x, epsilon=1e-3):
         x = np.asarray(x)
         mean, variance = mean_and_variance(x)
@@ -173,16 +196,7 @@ _WRONG_HATS = (
         ),
         wild=(LARGE_NAME,),
     ),
-    Misconception(BY_VARIANCE, _hat(_right_statistics, lambda variance, epsilon: variance + epsilon)),
-    Misconception(BY_VARIANCE, _hat(_right_statistics, lambda variance, epsilon: variance)),
-    Misconception(EPSILON_OUTSIDE, _hat(_right_statistics, lambda variance, epsilon: np.sqrt(variance) + epsilon)),
-    Misconception(NO_EPSILON, _hat(_right_statistics, lambda variance, epsilon: np.sqrt(variance))),
-    Misconception(
-        OTHER_EPSILON.format(value="1e-3"), _hat(_right_statistics, lambda variance, epsilon: np.sqrt(variance + 1e-3))
-    ),
-    Misconception(
-        OTHER_EPSILON.format(value="1e-5"), _hat(_right_statistics, lambda variance, epsilon: np.sqrt(variance + 1e-5))
-    ),
+    *(Misconception(sentence, _hat(_right_statistics, root)) for sentence, root in _WRONG_ROOTS),
 )
 
 
@@ -548,12 +562,19 @@ def _layer(
     inference="moving",
     in_training="batch",
     shared=False,
+    root=_right_root,
     affine=True,
+    only=None,
+    still=None,
     default=False,
     reverse=False,
     swap=False,
 ):
-    """A layer class with one thing wrong."""
+    """A layer class with one thing wrong.
+
+    only: the mode ("training", "inference") in which root and affine are wrong, where they are not in both.
+    still: which of the two averages never moves.
+    """
     state = {}
 
     class Wrong:
@@ -574,6 +595,11 @@ def _layer(
                 new_mean, new_variance = mix(old[0], mean, self.momentum), mix(old[1], variance, self.momentum)
                 if swap:
                     new_mean, new_variance = new_variance, new_mean
+                if still is not None:
+                    new_mean, new_variance = [
+                        stays if index == still else moves
+                        for index, (stays, moves) in enumerate(zip(old, (new_mean, new_variance), strict=True))
+                    ]
                 if shared:
                     state["mean"][...], state["variance"][...] = new_mean, new_variance
                 else:
@@ -583,8 +609,9 @@ def _layer(
                 mean, variance = {"batch": mean_variance, "before": old, "after": new}[in_training]
             else:
                 mean, variance = {"batch": mean_variance, "before": old, "moving": new}[inference]
-            y = (x - mean) / np.sqrt(variance + self.epsilon)
-            return self.gamma * y + self.beta if affine else y
+            wrong = only in (None, "training" if training else "inference")
+            y = (x - mean) / (root if wrong else _right_root)(variance, self.epsilon)
+            return y if wrong and not affine else self.gamma * y + self.beta
 
     return Wrong
 
@@ -595,6 +622,12 @@ def _build(make, given, *numbers_, **options):
         if name in given:
             setattr(layer, name, given[name])
     return layer
+
+
+def _in_one_mode(sentence):
+    """(mode, sentence) for a sentence that begins with "Your", for both modes and for each alone."""
+    rest = f"y{sentence[1:]}"
+    return (None, sentence), ("training", f"In training {rest}"), ("inference", f"At inference {rest}")
 
 
 TWO_LAYERS = "two layers share nothing"
@@ -690,9 +723,25 @@ class BatchNormLayer(CodeQuestion):
             # What the shared averages hold depends on everything that was called before.
             wild=(TWO_LAYERS,),
         ),
+        *(
+            Misconception(sentence, _layer(affine=False, only=mode))
+            for mode, sentence in _in_one_mode(
+                "Your layer leaves gamma and beta out. The last step is `self.gamma * x_hat + self.beta`, "
+                "in both modes."
+            )
+        ),
+        *(
+            Misconception(said, _layer(root=root, only=mode))
+            for sentence, root in _WRONG_ROOTS
+            for mode, said in _in_one_mode(sentence)
+        ),
         Misconception(
-            "Your layer leaves gamma and beta out. The last step is `self.gamma * x_hat + self.beta`, in both modes.",
-            _layer(affine=False),
+            "The moving mean never moves, the moving variance does: mix the batch's mean into it in the same way.",
+            _layer(still=0),
+        ),
+        Misconception(
+            "The moving variance never moves, the moving mean does: mix the batch's variance into it in the same way.",
+            _layer(still=1),
         ),
         Misconception(
             "Your layer trains when nothing is said about `training`. The default is `training=False`.",
@@ -726,7 +775,7 @@ class BatchNormLayer(CodeQuestion):
 
     def probes(self, answer):
         x, parameters = FAR_FROM_ZERO, {"gamma": GAMMA, "beta": BETA}
-        trained = {"moving_mean": np.array([1.0, -2.0, 5.0]), "moving_variance": np.array([4.0, 0.002, 9.0])}
+        trained = {"moving_mean": np.array([1.0, -2.0, 5.0]), "moving_variance": np.array([4.0, 0.001, 9.0])}
         names, y = ("moving_mean", "moving_variance"), ("the output",)
         return [
             Probe(
@@ -737,7 +786,7 @@ class BatchNormLayer(CodeQuestion):
             ),
             Probe(
                 "training: the batch's statistics, then gamma and beta",
-                {"x": x, **parameters},
+                {"x": ONE_SMALL_COLUMN, **parameters},
                 {},
                 y,
                 weight=2,
@@ -774,7 +823,7 @@ def _fresh(make, given):
 
 
 def _train(make, given):
-    return _build(make, given, momentum=0.8, epsilon=0.01)(given["x"], training=True)
+    return _build(make, given, momentum=0.8, epsilon=0.05)(given["x"], training=True)
 
 
 def _track(make, given):
@@ -785,7 +834,7 @@ def _track(make, given):
 
 
 def _predict(make, given):
-    return _build(make, given, momentum=0.8, epsilon=0.01)(given["x"])
+    return _build(make, given, momentum=0.8, epsilon=0.05)(given["x"])
 
 
 def _predict_and_look(make, given):

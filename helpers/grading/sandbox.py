@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 SECONDS = 5.0
+IMPORT_SECONDS = 30.0  # for a call that also imports a large library; less than a cell has when it is graded
 MEMORY = 2**30  # bytes that one call may add
 PRINTED = 2000  # characters kept of what was printed
 
@@ -31,6 +32,7 @@ class Outcome:
     value: Any = None
     error: str | None = None
     out_of_time: bool = False
+    in_import: bool = False  # it failed while a library was being imported
     printed: str = ""
     warnings: list[str] = field(default_factory=list)
 
@@ -145,7 +147,10 @@ def _limit_by_thread(seconds):
 
 @contextlib.contextmanager
 def _memory_limit():
-    """A MemoryError instead of a killed kernel, where the system can count address space (Linux)."""
+    """A MemoryError instead of a killed kernel, where the system can count address space: on Linux.
+
+    macOS and Windows have no /proc/self/statm to read what is in use, so there nothing limits a call.
+    """
     try:
         import resource
 
@@ -255,6 +260,7 @@ def run(function, *, seconds=None, limit_memory=True):
         except BaseException as error:
             outcome.out_of_time = isinstance(error, (_Stop, _Again))
             outcome.error = _in_words(error, SECONDS if seconds is None else seconds)
+            outcome.in_import = _while_importing(error)
     if pressed:
         raise KeyboardInterrupt
     outcome.printed = out.text.strip()
@@ -290,6 +296,24 @@ def _in_words(error, seconds):
     return f"Your code stopped with {quote(named)}{_where(error)}."
 
 
+def _while_importing(error):
+    """Whether it came out of the module of an installed library, which runs only when that is imported."""
+    errors = [error]
+    while isinstance(errors[-1], (_Stop, _Again)) and errors[-1].__context__ is not None:
+        errors.append(errors[-1].__context__)  # the first of those that were raised to stop the code knows where it was
+    return any(_in_module_of_library(one) for one in errors)
+
+
+def _in_module_of_library(error):
+    step = error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        if code.co_name == "<module>" and any(part in code.co_filename for part in _LIBRARIES):
+            return True
+        step = step.tb_next
+    return False
+
+
 def _where(error):
     """The learner's own line: the deepest one outside this package and outside installed libraries."""
     line = None
@@ -297,7 +321,7 @@ def _where(error):
     while step is not None:
         name = step.tb_frame.f_code.co_filename
         if (
-            not any(part in name for part in ("site-packages", "dist-packages", "<__array_function__"))
+            not any(part in name for part in (*_LIBRARIES, "<__array_function__"))
             and step.tb_frame.f_globals.get("__name__", "").split(".")[0] not in _NOT_THEIRS
         ):
             text = linecache.getline(name, step.tb_lineno).strip()
@@ -309,4 +333,5 @@ def _where(error):
     return f", in line {number} of your cell: {quote(text)}" if text else f", in line {number} of your cell"
 
 
+_LIBRARIES = ("site-packages", "dist-packages")
 _NOT_THEIRS = {"helpers", *sys.stdlib_module_names}

@@ -60,7 +60,10 @@ class Exercise2(ChoiceQuestion):
         "The lesson's own code has the order `Dense`, `BatchNormalization`, `Activation`.",
         "Notebook 04 compares both orders. Did the order decide everything, nothing, or did it depend?",
     )
-    try_first = "Look at the interval in notebook 04 for after − before: is 0 inside it for every activation?"
+    try_first = (
+        "Look at the intervals in notebook 04 for before − after, each order at its best learning rate: "
+        "does any of them leave the grey band?"
+    )
     options: ClassVar[dict[str, Choice]] = {
         "a": Choice(
             "After: the activation's output is what the next layer sees",
@@ -149,37 +152,39 @@ class Quiz2(ChoiceQuestion):
     notebook, heading = "06_batchnorm_vs_dropout", "Four networks, four cases"
     hints = (
         "The lesson: “They solve different problems and are often used together in deep networks.”",
-        "Compare BatchNorm alone with Dropout alone on noisy labels in notebook 06.",
+        "In notebook 06 compare BatchNorm alone with both together, where there is little data and the labels "
+        "are noisy: does Dropout still add something?",
     )
-    try_first = "In notebook 06, which of the four networks does best on noisy labels?"
+    try_first = "With little data and noisy labels, does BatchNorm alone do as well as both together in notebook 06?"
     options: ClassVar[dict[str, Choice]] = {
         "a": Choice(
             "Yes: it regularises just as well",
             False,
             False,
-            "its batch noise regularises a little, Dropout does so by design. With noisy labels Dropout does far more: "
-            "notebook 06 measures both.",
+            "BatchNorm is not a regulariser by design; its batch noise may regularise a little. With little data and "
+            "noisy labels a network with BatchNorm still gains clearly from Dropout: notebook 06 measures it.",
         ),
         "b": Choice(
             "No: a network with BatchNorm always needs Dropout too",
             False,
             False,
-            "many strong networks use BatchNorm alone. It may let you reduce or remove Dropout, so it is a "
-            "thing to test.",
+            "many strong networks use BatchNorm alone, and with enough data Dropout may add next to nothing. "
+            "So it is a thing to test.",
         ),
         "c": Choice(
             "It may let you reduce or remove Dropout, but the two are not equivalent",
             True,
             True,
-            "they solve different problems. Test how much Dropout still helps, and do not put it directly before "
-            "BatchNorm: there it makes the statistics of training and inference disagree.",
+            "they solve different problems. Less Dropout is the lesson's view, and others saw it in a large network "
+            "on ImageNet; in the small networks of notebook 06 Dropout still helps where there is little data and "
+            "the labels are noisy. So test it, and put Dropout behind the last BatchNorm: anywhere before one it "
+            "makes training and inference disagree.",
         ),
         "d": Choice(
             "No, not in general: the two have nothing to do with each other",
             True,
             False,
-            "not in general, yes. But they do touch: a strong BatchNorm may let you use less Dropout, and "
-            "Dropout directly "
-            "before BatchNorm makes training and inference disagree.",
+            "not in general, yes. But they do touch: Dropout anywhere before a BatchNorm makes training and inference "
+            "disagree, and in some networks BatchNorm lets you use less Dropout.",
         ),
     }

@@ -16,6 +16,10 @@ from keras import layers  # noqa: E402
 RIGHT = {name: QUESTIONS[name].reference for name in ("build_model", "train_step", "freeze", "recalibrate")}
 
 
+def failed(result):
+    return [case.name for case in result.cases if not case.passed]
+
+
 # build_model -----------------------------------------------------------------------------------------------------
 
 
@@ -38,6 +42,9 @@ def blocks(*names, features=64, units=(128, 64), last=1, bias=True, **batchnorm)
 class Subclassed(keras.Model):
     def __init__(self):
         super().__init__()
+        self.make_layers()
+
+    def make_layers(self):
         self.hidden = [layers.Dense(128), layers.Dense(64)]
         self.norms = [layers.BatchNormalization(), layers.BatchNormalization()]
         self.last = layers.Dense(1)
@@ -46,6 +53,13 @@ class Subclassed(keras.Model):
         for dense, norm in zip(self.hidden, self.norms, strict=True):
             x = tf.nn.relu(norm(dense(x), training=training))
         return self.last(x)
+
+
+class OutputMadeFirst(Subclassed):
+    def make_layers(self):
+        self.last = layers.Dense(1)
+        self.norms = [layers.BatchNormalization(), layers.BatchNormalization()]
+        self.hidden = [layers.Dense(128), layers.Dense(64)]
 
 
 def images():
@@ -68,10 +82,22 @@ def activation_in_the_next_layer():
         lambda: blocks("dense", "norm", "relu", features=10),
         lambda: blocks("dense", "norm", "relu", momentum=0.9),
         Subclassed,
+        OutputMadeFirst,
+        lambda: keras.Sequential([Subclassed()]),
         images,
         activation_in_the_next_layer,
     ],
-    ids=["functional", "no bias", "ten inputs", "momentum 0.9", "subclass", "images", "lambda"],
+    ids=[
+        "functional",
+        "no bias",
+        "ten inputs",
+        "momentum 0.9",
+        "subclass",
+        "output made first",
+        "nested",
+        "images",
+        "lambda",
+    ],
 )
 def test_the_lessons_network_built_otherwise_passes(build):
     result = check("build_model", build)
@@ -104,6 +130,46 @@ def test_another_network_is_rejected_with_its_evidence(build):
     assert not result.passed
     assert any(word in result.feedback for word in ("should", "gives", "Expected", "stopped with"))
     assert not [one for one in QUESTIONS["build_model"].misconceptions if one.sentence in str(result)]
+
+
+@pytest.mark.parametrize("momentum", [0.1, 0.0, 0.4])
+def test_a_momentum_from_the_other_side_costs_the_moving_averages(momentum):
+    result = check("build_model", lambda: blocks("dense", "norm", "relu", momentum=momentum))
+    assert failed(result) == ["two BatchNorm layers keep moving averages"]
+    assert "PyTorch writes it the other way round" in result.feedback
+    assert 0 < result.score < result.max_score
+
+
+AVERAGES, AT_INFERENCE, IN_TRAINING = (
+    "two BatchNorm layers keep moving averages",
+    "inference: the output is that of the lesson's network",
+    "training: the output is that of the lesson's network",
+)
+
+
+@pytest.mark.parametrize(
+    ("build", "names"),
+    [
+        (
+            lambda: blocks("dense", "norm", "relu", units=(128, 64, 32)),
+            ["Dense layers of 128, 64 and 1 units", AT_INFERENCE, IN_TRAINING, AVERAGES],
+        ),
+        (lambda: blocks("dense", "norm", "relu", "norm"), [AT_INFERENCE, IN_TRAINING, AVERAGES]),
+        (lambda: blocks("dense", "norm", "leaky"), [AT_INFERENCE, IN_TRAINING]),
+        (lambda: blocks("dense", "norm", "relu", scale=False), [AT_INFERENCE, IN_TRAINING]),
+    ],
+    ids=["three hidden layers", "on both sides", "leaky", "no gamma"],
+)
+def test_what_failed_is_what_was_compared(build, names):
+    """A network whose averages move, or whose BatchNorm uses its batch, is not told that it does not."""
+    assert failed(check("build_model", build)) == names
+
+
+def test_the_layers_are_called_as_before_afterwards():
+    before = keras.Layer.__call__
+    check("build_model", RIGHT["build_model"])
+    check("build_model", lambda: 1 / 0)
+    assert keras.Layer.__call__ is before
 
 
 def test_noise_is_called_noise():
@@ -184,7 +250,7 @@ def test_a_result_that_is_no_loss_leaves_the_points_of_the_step(result, says):
     found = check("train_step", make_step(result=result))
     assert says in found.feedback
     assert [case.passed for case in found.cases] == [False, True, True]
-    assert found.score == 4
+    assert found.score == found.max_score * 4 / 5  # 1 part of 5 is the loss that it returns
 
 
 def test_a_forward_pass_outside_the_tape_is_explained():
@@ -289,7 +355,25 @@ def test_an_unlisted_wrong_freeze_is_rejected(freeze):
     assert result.feedback
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_a_small_momentum_is_not_taken_for_a_frozen_layer(momentum):
+    result = check("freeze", freezing(lambda layer: setattr(layer, "momentum", momentum)))
+    assert "every BatchNorm is in inference mode, in training too" in failed(result)
+    assert result.feedback.startswith("Nothing is frozen")
+    assert "did not compile" not in str(result)
+
+
 # recalibrate -----------------------------------------------------------------------------------------------------
+
+
+def recalibrate_layer_by_layer(model, x, batch_size):
+    """One layer after the other: behind a BatchNorm that is recalibrated already, the next one is."""
+    for layer in norms(model):
+        to_layer = keras.Model(model.inputs, layer.input)
+        batches = [np.asarray(to_layer(x[k : k + batch_size])) for k in range(0, len(x), batch_size)]
+        layer.moving_mean.assign(np.mean([batch.mean(axis=0) for batch in batches], axis=0))
+        layer.moving_variance.assign(np.mean([batch.var(axis=0) for batch in batches], axis=0))
+    return model
 
 
 def recalibrate_in_one_go(model, x, batch_size):
@@ -302,7 +386,7 @@ def recalibrate_in_one_go(model, x, batch_size):
 
 
 def recalibrate_by_collecting(model, x, batch_size):
-    """The mean of the batches' means and variances, weighted by their sizes, and collected at each layer's input."""
+    """The mean of the batches' means and variances, weighted by their sizes."""
     found = list(norms(model))
     momenta = [norm.momentum for norm in found]
     sums = [[0, 0] for _ in found]
@@ -329,10 +413,29 @@ def recalibrate_whole(model, x, batch_size):
         norm.momentum = 0.99
 
 
-@pytest.mark.parametrize("recalibrate", [recalibrate_in_one_go, recalibrate_by_collecting, recalibrate_whole])
-def test_a_right_recalibration_of_another_kind_passes(recalibrate):
-    result = check("recalibrate", recalibrate)
+@pytest.mark.parametrize("passes_", [None, 75, 120], ids=["layer by layer", "75 passes", "120 passes"])
+def test_a_right_recalibration_of_another_kind_passes(passes_):
+    result = check("recalibrate", passes(passes_) if passes_ else recalibrate_layer_by_layer)
     assert result.passed, str(result)
+
+
+@pytest.mark.parametrize(
+    ("recalibrate", "says"),
+    [
+        (recalibrate_in_one_go, "sends all rows through at once"),
+        (recalibrate_whole, "sends all rows through at once"),
+        (recalibrate_by_collecting, "a batch counts with its rows"),
+    ],
+)
+def test_batches_that_do_not_count_the_same_are_told_so(recalibrate, says):
+    """The statistics are about right, so most of the points stay."""
+    result = check("recalibrate", recalibrate)
+    assert says in result.feedback
+    missed = ["every batch counts the same in the mean", "every batch counts the same in the variance"]
+    if recalibrate is recalibrate_whole:
+        missed.append("the layers have their momentum back")
+    assert failed(result) == missed
+    assert result.max_score / 2 < result.score < result.max_score
 
 
 def recalibrate_the_copy(model, x, batch_size, result="copy"):
@@ -389,6 +492,65 @@ def test_a_momentum_that_is_not_put_back_costs_its_own_case(momentum):
     assert [case.name for case in result.cases if not case.passed] == ["the layers have their momentum back"]
     assert "Put the old momentum back" in result.feedback
     assert f"momentum {momentum:.3g}." in result.feedback
+
+
+@pytest.mark.parametrize(("momentum", "right"), [(0.99, False), (0.98, False), (None, True)])
+def test_each_layer_gets_its_own_momentum_back(momentum, right):
+    def recalibrate(model, x, batch_size):
+        RIGHT["recalibrate"](model, x, batch_size)
+        for norm in norms(model):
+            norm.momentum = norm.momentum if right else momentum
+
+    result = check("recalibrate", recalibrate)
+    assert result.passed == right
+    if not right:
+        assert failed(result) == ["the layers have their momentum back"]
+        assert f"now both have {momentum}. Keep each layer's own momentum" in result.feedback
+
+
+def dense_layers(model):
+    return [layer for layer in model.layers if isinstance(layer, layers.Dense)]
+
+
+def with_flags(choose, back=False):
+    """A right loop around layers that were frozen before, and that are thawed again if `back`."""
+
+    def recalibrate(model, x, batch_size):
+        for frozen in choose(model):
+            frozen.trainable = False
+        RIGHT["recalibrate"](model, x, batch_size)
+        for frozen in choose(model) if back else ():
+            frozen.trainable = True
+        return model
+
+    return recalibrate
+
+
+def gammas(model):
+    return [weight for norm in norms(model) for weight in (norm.gamma, norm.beta)]
+
+
+@pytest.mark.parametrize("choose", [dense_layers, gammas], ids=["Dense", "gamma and beta"])
+@pytest.mark.parametrize("back", [False, True], ids=["left", "put back"])
+def test_a_frozen_layer_is_no_other_layer(choose, back):
+    result = check("recalibrate", with_flags(choose, back))
+    assert failed(result) == ([] if back else ["what was trainable still is"])
+    assert ("You left layers with `trainable=False`; set it back" in result.feedback) != back
+    assert "should have the layers" not in str(result)
+
+
+@pytest.mark.parametrize("choose", [norms, lambda model: [model]], ids=["BatchNorm", "model"])
+def test_a_frozen_batchnorm_does_not_move(choose):
+    result = check("recalibrate", with_flags(lambda model: list(choose(model))))
+    assert "with `trainable=False`, BatchNorm only reads them" in result.feedback
+    assert "set it back" in result.cases[-1].feedback
+    assert "the weights stay as they were" not in failed(result)
+    assert "should have the layers" not in str(result)
+
+
+def test_another_model_is_told_so():
+    other = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    assert "should have the layers" in check("recalibrate", lambda *given: other).feedback
 
 
 def test_the_last_batch_is_named_though_its_momentum_stays():

@@ -27,6 +27,24 @@ def update(mix):
     return lambda mean, variance, x, momentum=0.99: (mix(mean, x.mean(0), momentum), mix(variance, x.var(0), momentum))
 
 
+def layer(mode=None, root=lambda v, e: np.sqrt(v + e), affine=True, moves=("mean", "variance")):
+    """A BatchNorm whose formula is wrong in one mode or in both, or of which not every average moves."""
+
+    class BatchNorm(QUESTIONS["BatchNorm"].reference):
+        def __call__(self, x, training=False):
+            before = self.moving_mean, self.moving_variance
+            y = super().__call__(x, training=training)
+            self.moving_mean = self.moving_mean if "mean" in moves else before[0]
+            self.moving_variance = self.moving_variance if "variance" in moves else before[1]
+            if mode not in (None, "training" if training else "inference"):
+                return y
+            mean, variance = (x.mean(0), x.var(0)) if training else before
+            x_hat = (x - mean) / root(variance, self.epsilon)
+            return x_hat * self.gamma + self.beta if affine else x_hat
+
+    return BatchNorm
+
+
 def step(times=1, only=None, training=True):
     def train_step(model, optimizer, loss_fn, x, y):
         import tensorflow as tf
@@ -51,6 +69,17 @@ def step(times=1, only=None, training=True):
         ("normalize", hat(lambda v, e: np.sqrt(v + e), ddof=1), "N − 1"),
         ("normalize", hat(lambda v, e: np.sqrt(v + e), axis=None), "one mean for the whole array"),
         ("normalize", hat(lambda v, e: np.sqrt(v + e), axis=-1, keepdims=True), "that is LayerNorm"),
+        ("normalize", hat(lambda v, e: np.maximum(np.sqrt(v), e)), "a floor for the standard deviation"),
+        ("normalize", hat(lambda v, e: np.sqrt(v + e * e)), "squares epsilon"),
+        ("BatchNorm", layer(root=lambda v, e: np.sqrt(v)), "Your code leaves epsilon out"),
+        ("BatchNorm", layer(root=lambda v, e: np.sqrt(v + 1e-5)), "an epsilon of its own, 1e-5"),
+        ("BatchNorm", layer(root=lambda v, e: np.sqrt(v) + e), "Your epsilon stands outside the root"),
+        ("BatchNorm", layer(root=lambda v, e: v + e), "Your code divides by the variance"),
+        ("BatchNorm", layer("inference", lambda v, e: v + e), "At inference your code divides by the variance"),
+        ("BatchNorm", layer("training", lambda v, e: np.sqrt(v)), "In training your code leaves epsilon out"),
+        ("BatchNorm", layer("inference", affine=False), "At inference your layer leaves gamma and beta out"),
+        ("BatchNorm", layer(moves=("mean",)), "The moving variance never moves"),
+        ("BatchNorm", layer(moves=("variance",)), "The moving mean never moves"),
         ("update_moving", update(lambda old, new, m: (1 - m) * old + m * new), "momentum is on the wrong side"),
         ("update_moving", update(lambda old, new, m: new), "keeps the last batch only"),
         ("update_moving", update(lambda old, new, m: old), "averages never move"),
@@ -82,5 +111,6 @@ def test_the_second_hint_says_more():
 
 
 def test_whole_arguments_count_beside_something_right():
-    # 1 of 6.5 parts: a constant column (0.5) and the arguments (0.5), of 4 points, in quarters.
-    assert check("normalize", hat(lambda v, e: np.sqrt(v + e), ddof=1)).score == 0.5
+    # 1 of 6.5 parts: a constant column (0.5) and the arguments (0.5), in quarters of a point.
+    result = check("normalize", hat(lambda v, e: np.sqrt(v + e), ddof=1))
+    assert result.score == round(4 * result.max_score * 1 / 6.5) / 4
