@@ -233,11 +233,6 @@ def test_any_number_of_arms_saturates(count):
     assert plot.caption.count("50.0 % of the values are saturated") == count
 
 
-def test_the_axis_says_up_to_which_step_the_drift_counts():
-    plot = plots.drift_against_accuracy({"one": (np.array([0.1, 0.3]), np.array([0.5, 0.7]))}, steps=175)
-    assert "up to step 175" in plot.figure.axes[0].get_xlabel()
-
-
 def test_figures_refuse_a_seed_that_was_not_run():
     with pytest.raises(ValueError, match=r"No run has the seed 0; there are \(5, 6, 7\)"):
         plots.ridgelines(ARMS, layer=1, unit=0, seed=0)
