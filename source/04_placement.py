@@ -11,7 +11,7 @@
 #
 # ## The short answer
 #
-# - **Give each order the learning rate that suits it, and both train equally well.** In that sense the order is not critical.
+# - **Give each order the learning rate that suits it, and the two end within 5 points of each other.** In that sense the order is not critical.
 # - **Give both the same learning rate, and it may decide everything, in both directions.** With a very high one, *after*
 #   often breaks down. With a very low one, *after* learns faster.
 # - **Initial weights that are far too large:** *before* copes, *after* does not.
@@ -407,8 +407,21 @@ print("measured:", tuple("yes" if gap.mean >= 0.05 else "no" for gap in (some_lo
 #
 # ## Explore
 #
-# All that was measured, one activation and depth at a time. Try: with 2 layers, for which activations does "both" break down where "after" does?
-# At which learning rate does "none" give up, and for which activation does it never start?
+# All that was measured, one activation and depth at a time. Find out:
+#
+# 1. With 2 layers, for which activations does "both" break down where "after" does?
+# 2. Follow "none" with ReLU and with tanh: which of the two endures higher learning rates with 2 layers? And with 4?
+# 3. With 4 layers there is an activation with which "none" never starts, whatever the rate. Which one? And with 2 layers?
+#
+# (The buttons need a running notebook. On a page without one you see a picture of the first position.)
+#
+# <details><summary>What you should have seen (open this afterwards)</summary>
+#
+# 1. With tanh and sigmoid, at the highest rate. With ReLU neither of the two breaks down.
+# 2. With 2 layers tanh: it falls only at the highest rate, ReLU one rate earlier. With 4 layers both fall at that earlier rate.
+# 3. Sigmoid. With 2 layers it does start, but needs high rates.
+#
+# </details>
 
 # %% tags=["nbval-ignore-output"]
 from helpers.explorers import PlacementExplorer
@@ -447,7 +460,7 @@ card
 # ## What to take along
 #
 # - *Before* is the convention, and the robust choice: it tolerates high learning rates with tanh and sigmoid, and badly scaled weights.
-# - It is not *critical*: with a learning rate that suits each, before and after end up alike.
+# - It is not *critical*: with a learning rate that suits each, before and after end within 5 points of each other.
 # - Comparing two designs at one learning rate measures the learning rate as much as the designs. Tune both.
 # - Use it in every hidden layer: leaving some out leaves you fewer learning rates that work, and leaving all out fewer still.
 #
