@@ -10,6 +10,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
@@ -88,6 +89,21 @@ def open_notebook(page, address, title):
     page.locator('.jp-NotebookPanel [data-status="idle"]').first.wait_for(state="attached")
 
 
+def read_saved(path, seconds=10):
+    """The notebook on the disk. JupyterLab empties the file before it writes it, so what cannot be read is tried again.
+
+    Raises ValueError where it cannot be read for all those seconds.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return nbformat.read(path, as_version=4)
+        except ValueError:  # no JSON, or half of a letter
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
 def run_all(page, address, path, title, seconds=400):
     """Open it without outputs, Run > Run All Cells, wait for the last; returns what the learner saves."""
     notebook = nbformat.read(path, as_version=4)
@@ -101,12 +117,25 @@ def run_all(page, address, path, title, seconds=400):
     for _ in range(seconds):
         time.sleep(1)
         page.keyboard.press("Control+s")
-        notebook = nbformat.read(path, as_version=4)
+        notebook = read_saved(path)
         cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
         counts = [cell.execution_count for cell in cells]
         if counts == list(range(1, len(cells) + 1)) and page.locator('[data-status="busy"]').count() == 0:
             return notebook
     raise AssertionError(f"not through after {seconds} s: {counts}")
+
+
+@pytest.mark.parametrize("share", [0, 0.5], ids=["empty", "half written"])
+def test_a_notebook_that_is_being_saved_is_read_when_it_is_there(share, tmp_path):
+    path = tmp_path / "notebook.ipynb"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("σ" * 50)])
+    nbformat.write(notebook, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ValueError, match=r"JSON|decode"):
+        read_saved(path, seconds=0.1)
+    threading.Timer(0.3, path.write_bytes, [whole]).start()
+    assert read_saved(path, seconds=60) == notebook
 
 
 def test_the_course_opens(page, lab):
