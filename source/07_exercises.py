@@ -361,7 +361,7 @@ import tensorflow as tf
 #
 # *easy · about 5 minutes · 5 points*
 #
-# Build the lesson's network: 128 and 64 hidden units with BatchNorm before each ReLU, then one output.
+# Build the lesson's network: 128 and 64 hidden units with BatchNorm, as Keras sets it up, before each ReLU, then one output.
 
 
 # %% nbgrader={"schema_version": 3, "grade_id": "build_model", "solution": true, "grade": false, "locked": false, "task": false}
@@ -477,8 +477,8 @@ def recalibrate(model, x, batch_size):
     """Compute the moving statistics anew from x.
 
     model: a Keras model. x: (examples, features). batch_size: how many rows to send through at once; every batch
-    counts the same, a shorter last one too. The old statistics are forgotten, and momentum is as before at the end.
-    Returns the model.
+    counts the same, a shorter last one too. The old statistics are forgotten, and every layer's momentum is as before
+    at the end. Returns the model.
     """
     recalibrated = ...
     # BEGIN SOLUTION

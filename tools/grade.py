@@ -7,6 +7,7 @@ docs/instructors.md explains it.
 """
 
 import argparse
+import contextlib
 import copy
 import csv
 import os
@@ -175,14 +176,24 @@ def _grade_one(api, course, release, student, path):
         target.mkdir(parents=True)
         nbformat.write(submission, target / f"{NOTEBOOK}.ipynb")
     except Exception as error:  # a broken file may fail in any way
+        _forget(api, student)
         return [f"not graded: the notebook can not be read ({type(error).__name__})"]
     result = api.autograde(ASSIGNMENT, student)
     if not result["success"]:
+        _forget(api, student)
         return [*remarks, f"not graded: {_last_line(result)}"]
     graded = nbformat.read(course / "autograded" / student / ASSIGNMENT / f"{NOTEBOOK}.ipynb", as_version=4)
     remarks += what_did_not_end(graded)
     result = api.generate_feedback(ASSIGNMENT, student)
     return remarks if result["success"] else [*remarks, f"no feedback page: {_last_line(result)}"]
+
+
+def _forget(api, student):
+    """Take out of the gradebook what a learner got for an earlier hand-in, or for a part of this one."""
+    from nbgrader.api import MissingEntry
+
+    with api.gradebook as gradebook, contextlib.suppress(MissingEntry):
+        gradebook.remove_submission(ASSIGNMENT, student)
 
 
 def what_did_not_end(graded):

@@ -1,12 +1,15 @@
 """Notebook 07: the learner's copy runs unanswered, the solved one earns everything, nbgrader makes the same copy."""
 
 import ast
+import contextlib
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import jupytext
+import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
@@ -230,6 +233,52 @@ def test_submissions_that_can_not_be_graded_end_in_one_line(tmp_path, names):
     assert answer.stderr.startswith("Two submissions of 'Ada_L'" if names else "There is no folder")
     assert answer.stderr.count("\n") == 1
     assert not (tmp_path / "course").exists()  # nothing was overwritten
+
+
+class GradebookOnly:
+    """nbgrader's API with a gradebook, and an `autograde` that fails as it does when a kernel dies."""
+
+    def __init__(self, gradebook):
+        self._gradebook = gradebook
+
+    @property
+    def gradebook(self):
+        return contextlib.nullcontext(self._gradebook)
+
+    def autograde(self, assignment, student):
+        return {"success": False, "log": "DeadKernelError: Kernel died"}
+
+
+@pytest.fixture
+def graded_before(tmp_path, monkeypatch):
+    """nbgrader's API for a course in which ada and grace got 4 points for an exercise."""
+    api = pytest.importorskip("nbgrader.api")
+    # nbgrader calls `alembic` by name, also where its environment was not activated.
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    with api.Gradebook(f"sqlite:///{tmp_path / 'gradebook.db'}", "batchnorm") as gradebook:
+        gradebook.add_assignment(grade.ASSIGNMENT)
+        gradebook.add_notebook(grade.NOTEBOOK, grade.ASSIGNMENT)
+        where = grade.NOTEBOOK, grade.ASSIGNMENT
+        gradebook.add_grade_cell("normalize_check", *where, max_score=4, cell_type="code")
+        for student in ("ada", "grace"):
+            gradebook.add_student(student)
+            gradebook.add_submission(grade.ASSIGNMENT, student)
+            gradebook.find_grade("normalize_check", *where, student).auto_score = 4
+        gradebook.db.commit()
+        yield GradebookOnly(gradebook)
+
+
+@pytest.mark.filterwarnings("ignore:Object of type")  # nbgrader's own dealings with SQLAlchemy
+@pytest.mark.parametrize(("second", "says"), [("no JSON", "can not be read"), (None, "its code ended the kernel")])
+def test_a_hand_in_that_is_not_graded_gets_no_points_of_an_earlier_one(graded_before, tmp_path, student, second, says):
+    path = tmp_path / "ada.ipynb"
+    path.write_text(second or nbformat.writes(student), encoding="utf-8")
+    assert grade._scores(graded_before, "ada") == {"normalize": 4}
+    for _ in range(2):  # there is nothing left to forget the second time
+        (remark,) = grade._grade_one(graded_before, tmp_path, student, "ada", path)
+        assert says in remark
+        assert grade._scores(graded_before, "ada") == {"normalize": 0}
+    assert grade._scores(graded_before, "grace") == {"normalize": 4}
 
 
 def test_what_did_not_end_is_said_in_a_remark(student):
