@@ -1,6 +1,7 @@
 """The Keras exercises, judged by what the models do. TensorFlow is imported when one of them is checked, not before."""
 
 import contextlib
+import itertools
 import zlib
 from dataclasses import replace
 
@@ -302,36 +303,25 @@ def _filled(build, x):
     return model, x
 
 
-@contextlib.contextmanager
-def _order_of_use():
-    """A list that the weights of every layer join when the layer has been called, the inner ones first."""
-    import keras
+def _units(kernels):
+    """The units of each kernel, in the order in which one takes what the last one gives, whichever was made first.
 
-    used, known, call = [], set(), keras.Layer.__call__
-
-    def noted(layer, *args, **options):
-        result = call(layer, *args, **options)
-        new = [weight for weight in layer.weights if id(weight) not in known]
-        known.update(map(id, new))
-        used.extend(new)
-        return result
-
-    keras.Layer.__call__ = noted
-    try:
-        yield used
-    finally:
-        keras.Layer.__call__ = call
+    Where they form no chain, or where there are too many to try, in the order in which they were made.
+    """
+    shapes = [tuple(kernel.shape[-2:]) for kernel in kernels]
+    orders = itertools.permutations(shapes) if len(shapes) < 7 else ()
+    chain = next((order for order in orders if all(a[-1] == b[0] for a, b in itertools.pairwise(order))), shapes)
+    return [shape[-1] for shape in chain]
 
 
 def _predict(build, given):
     model, x = _filled(build, given["x"])
     if not _is_model(model):
         return model
-    with _order_of_use() as used:
-        prediction = _array(model(x, training=False))
-    sizes = [weight.shape[-1] for weight in used if weight.name == "kernel"]
+    units = _units([weight for weight in model.weights if weight.name == "kernel"])
+    prediction = _array(model(x, training=False))
     random = np.abs(_array(model(x, training=True)) - _array(model(x, training=True))).max() > 1e-6
-    return sizes, random, prediction
+    return units, random, prediction
 
 
 def _train(build, given):
