@@ -64,8 +64,8 @@ class GradientShift(NamedTuple):
 def gradient_shift(stages, *, batches=4):
     """Internal covariate shift after Santurkar et al. 2018 (Definition 2.1), for every kernel but the first.
 
-    stages: `Runs` of one architecture, trained with the same seeds for different numbers of steps by plain SGD; the
-    output of the network is logits. Each is examined at the end of its training with its own learning rate.
+    stages: `Runs` of one architecture, trained with the same seeds for different numbers of steps by plain SGD. Each is
+    examined at the end of its training with the learning rate that it has there.
     batches: how many fresh random batches of training examples the result is averaged over.
 
     For each kernel: its gradient g on a batch; then one SGD step on everything *before* that kernel, with the same
@@ -89,10 +89,11 @@ def gradient_shift(stages, *, batches=4):
 
 def _gradient_pairs(model):
     """A graph: (stacked variables, x, y, learning rate) -> [cosine, relative] of each kernel but the first."""
-    import keras
     import tensorflow as tf
 
-    loss_function = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    from helpers import training
+
+    loss_function = training._loss_function(model)
     kernels = [i for i, variable in enumerate(model.trainable_variables) if variable.name == "kernel"][1:]
     count = len(model.trainable_variables)
 

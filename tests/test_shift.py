@@ -68,10 +68,10 @@ DIGITS = load("digits", train_size=200)
 BUILD = functools.partial(mlp, depth=2, width=8, activation="tanh", normalization="before")
 
 
-def trained(steps=1, learning_rate=0.5, build=BUILD, optimizer=keras.optimizers.SGD, **options):
+def trained(steps=1, learning_rate=0.5, build=BUILD, optimizer=keras.optimizers.SGD, data=DIGITS, **options):
     return train_many(
         build,
-        DIGITS,
+        data,
         seeds=2,
         steps=steps,
         batch_size=50,
@@ -103,6 +103,32 @@ def test_gradient_shift_is_what_a_tape_says_on_the_keras_model():
     assert measured.cosine.shape == measured.relative.shape == (1, 2, 2)
     assert measured.cosine[0, -1, 1] == pytest.approx(np.sum(a * b) / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-4)
     assert measured.relative[0, -1, 1] == pytest.approx(np.linalg.norm(a - b) / np.linalg.norm(a), abs=1e-3)
+
+
+def ending_in(*last):
+    layers = [keras.layers.Dense(8, activation="tanh"), *last]
+    config = keras.Sequential([keras.Input((64,)), *layers]).get_config()
+    return lambda: keras.Sequential.from_config(config)
+
+
+@pytest.mark.parametrize(
+    ("logits", "probabilities"),
+    [
+        (ending_in(keras.layers.Dense(10)), ending_in(keras.layers.Dense(10), keras.layers.Softmax())),
+        (ending_in(keras.layers.Dense(1)), ending_in(keras.layers.Dense(1, activation="sigmoid"))),
+    ],
+    ids=["softmax", "sigmoid"],
+)
+def test_probabilities_shift_as_their_logits_do(logits, probabilities):
+    data = DIGITS
+    if logits().output_shape[-1] == 1:
+        data = DIGITS.replace("odd or even", y_train=DIGITS.y_train % 2, y_test=DIGITS.y_test % 2)
+    first, second = (
+        shift.gradient_shift([trained(build=build, data=data)], batches=2) for build in (logits, probabilities)
+    )
+    assert (first.relative > 0.01).all()
+    np.testing.assert_allclose(second.relative, first.relative, rtol=1e-2)
+    np.testing.assert_allclose(second.cosine, first.cosine, atol=1e-3)
 
 
 def test_a_schedule_gives_the_rate_at_the_end():

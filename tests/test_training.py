@@ -822,8 +822,8 @@ def test_models_are_of_the_network_that_was_trained():
     runs = {}
     for activation in ("relu", "tanh"):
         runs[activation] = quick(lambda: SMALL(activation=activation), DIGITS, seeds=2)  # noqa: B023
-    for activation, own in runs.items():
-        assert own.model(1).get_layer("activation_1").activation.__name__ == activation
+    for name, own in runs.items():
+        assert own.model(1).get_layer("activation_1").activation.__name__ == name
         assert same_answers(own, 1)
 
 
