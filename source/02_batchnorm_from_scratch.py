@@ -314,7 +314,7 @@ print(f"alone:                 {result[0, 3]:+.3f}")
 
 # %% [markdown]
 # The answer depends on the neighbours, and a batch of one is always 0: it is its own mean. In training this noise is
-# accepted, and may even help ([06](06_batchnorm_vs_dropout.ipynb) measures it). In a prediction it is not.
+# accepted, and may even help a little against learning by heart ([06](06_batchnorm_vs_dropout.ipynb)). In a prediction it is not.
 #
 # > **The lesson:** During training, BatchNorm computes statistics from each mini-batch.
 # > During inference, it uses moving averages learned during training.
