@@ -85,8 +85,8 @@ def test_an_attack_becomes_feedback(line, says):
         pytest.skip(
             "Python 3.13.0 does not stop the recursion of a function with a default argument, with or without us"
         )
-    if line == "np.ones(10**9)" and not COUNTS_MEMORY:
-        pytest.skip("8 GB are there to be had where nothing limits the memory of a call")
+    if says == "memory" and not COUNTS_MEMORY:
+        pytest.skip("nothing limits the memory of a call here, so the system may give it, or try to")
     result = check("normalize", with_line(line))
     assert not result.passed
     assert result.attempted

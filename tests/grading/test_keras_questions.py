@@ -435,7 +435,7 @@ def test_batches_that_do_not_count_the_same_are_told_so(recalibrate, says):
     """The statistics are about right, so most of the points stay."""
     result = check("recalibrate", recalibrate)
     assert says in result.feedback
-    missed = ["every batch counts the same in the mean", "every batch counts the same in the variance"]
+    missed = [f"the {one} closely: nothing old is left, every batch counts the same" for one in ("mean", "variance")]
     if recalibrate is recalibrate_whole:
         missed.append("the layers have their momentum back")
     assert failed(result) == missed
