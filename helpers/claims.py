@@ -362,19 +362,20 @@ def _with_dropout(early_gain, noisy_label_gain, clean_removal_cost, noisy_remova
     Not supported here: that is not shown, or even with clean labels dropout cannot be left out beside Batch
     Normalization. Supported: it is, dropout can be left out with noisy labels too, and Dropout directly before Batch
     Normalization does no harm. Supported with conditions: otherwise."""
-    different = early_gain and noisy_label_gain
-    said = ["They solve different problems" if different else "That they solve different problems was not shown"]
-    if not early_gain:
-        said[0] += ": Batch Normalization is not clearly ahead early in training"
-    elif not noisy_label_gain:
-        said[0] += ": with noisy labels Dropout alone is not clearly ahead of Batch Normalization alone"
     beside = "Beside Batch Normalization, dropout "
     if not clean_removal_cost:
-        said.append(beside + "could not clearly be left out even with clean labels")
+        said = [beside + "could not clearly be left out even with clean labels"]
     elif noisy_removal_cost:
-        said.append(beside + "can be left out")
+        said = [beside + "can be left out"]
     else:
-        said.append(beside + "can be left out where labels are clean, not where data are few and labels noisy")
+        said = [beside + "can be left out where labels are clean, not where data are few and labels noisy"]
+    different = early_gain and noisy_label_gain
+    if different:
+        said.append("They solve different problems")
+    elif not early_gain:
+        said.append("Batch Normalization is not clearly ahead early in training")
+    else:
+        said.append("Alone, Dropout is not clearly ahead of Batch Normalization even with noisy labels")
     if not variance_shift:
         said.append("Dropout before Batch Normalization spoils its moving statistics")
     verdict = SUPPORTED if noisy_removal_cost and variance_shift else CONDITIONS
