@@ -261,7 +261,7 @@ def test_the_bounds_are_fixed():
     ("C6", {"noisy_label_gain": False}, "Alone, Dropout is not clearly ahead", "different problems"),
     ("C6", {"early_gain": False}, "not clearly ahead early in training", "Alone"),
     ("C6", {"noisy_removal_cost": False}, "not where data are few and labels noisy", "Alone"),
-    ("C6", {"clean_removal_cost": False}, "could not clearly be left out even with clean labels", "where labels are clean"),
+    ("C6", {"clean_removal_cost": False}, "could not clearly be left out", "where labels are clean"),
     ("C6", {"variance_shift": False}, "spoils its moving statistics", "not clearly"),
     ("C8", {"large_batch_loss": False}, "the largest batch is not the best", "LayerNorm"),
     ("C8", {"layernorm_small_batch_loss": False}, "LayerNorm too", "largest batch"),
