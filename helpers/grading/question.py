@@ -227,15 +227,9 @@ class CodeQuestion(Question):
         """Run a learner's answer on a probe, guarded. Returns what was Seen."""
         before = _copies(probe.args)
         given = _copies(probe.args)
-
-        def call():
-            return self._use(answer, probe, given)
-
-        outcome = sandbox.run(call, seconds=self.seconds, limit_memory=self.limit_memory)
-        if outcome.in_import and self.limit_memory:
-            # An import inside of the function is slow and needs space once, and neither is the learner's mistake.
-            given = _copies(probe.args)
-            outcome = sandbox.run(call, seconds=sandbox.IMPORT_SECONDS, limit_memory=False)
+        outcome = sandbox.run(
+            lambda: self._use(answer, probe, given), seconds=self.seconds, limit_memory=self.limit_memory
+        )
         if outcome.error is not None:
             # nbgrader's own stub raises this one.
             unanswered = outcome.error.startswith("Your code stopped with `NotImplementedError`")
@@ -276,6 +270,7 @@ class CodeQuestion(Question):
     def judge(self, answer):
         if not callable(answer):
             return self._nothing(f"Expected {self.wanted}, received {_kind(answer)}.")
+        sandbox.import_for(answer)
         probes = [*self.probes(answer), *self.hidden]
         expected = [self.outputs_of(self.reference, probe) for probe in probes]
         seen = []

@@ -7,12 +7,16 @@ call where signals do not exist (Windows, a thread other than the main one), and
 
 import contextlib
 import ctypes
+import dis
+import functools
+import importlib
 import io
 import linecache
 import random
 import signal
 import sys
 import threading
+import types
 import warnings
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +24,7 @@ from typing import Any
 import numpy as np
 
 SECONDS = 5.0
-IMPORT_SECONDS = 30.0  # for a call that also imports a large library; less than a cell has when it is graded
+IMPORT_SECONDS = 30.0  # for a library that an answer imports; less than a cell has when it is graded
 MEMORY = 2**30  # bytes that one call may add
 PRINTED = 2000  # characters kept of what was printed
 
@@ -32,7 +36,6 @@ class Outcome:
     value: Any = None
     error: str | None = None
     out_of_time: bool = False
-    in_import: bool = False  # it failed while a library was being imported
     printed: str = ""
     warnings: list[str] = field(default_factory=list)
 
@@ -260,7 +263,6 @@ def run(function, *, seconds=None, limit_memory=True):
         except BaseException as error:
             outcome.out_of_time = isinstance(error, (_Stop, _Again))
             outcome.error = _in_words(error, SECONDS if seconds is None else seconds)
-            outcome.in_import = _while_importing(error)
     if pressed:
         raise KeyboardInterrupt
     outcome.printed = out.text.strip()
@@ -268,6 +270,42 @@ def run(function, *, seconds=None, limit_memory=True):
     caught = [warning for warning in caught if not issubclass(warning.category, DeprecationWarning)]
     outcome.warnings = list(dict.fromkeys(str(warning.message) for warning in caught))
     return outcome
+
+
+def import_for(answer):
+    """Import what a learner's function or class imports inside, before its own limits hold.
+
+    A large library needs more time and space than a call may have, and TensorFlow does not survive an interrupted
+    import in this process.
+    """
+    for name in _imports(answer):
+        if name not in sys.modules:
+            run(functools.partial(importlib.import_module, name), seconds=IMPORT_SECONDS, limit_memory=False)
+
+
+def _imports(answer):
+    """The modules named by import statements in a function or in a class's methods, and in the functions they name."""
+    waiting = [(one.__code__, one.__globals__) for one in _functions(answer)]
+    names, seen = {}, set()
+    while waiting:
+        code, space = waiting.pop()
+        if code in seen:
+            continue
+        seen.add(code)
+        names |= dict.fromkeys(one.argval for one in dis.get_instructions(code) if one.opname == "IMPORT_NAME")
+        waiting += [(one, space) for one in code.co_consts if type(one) is types.CodeType]
+        named = (one for name in code.co_names for one in _functions(space.get(name)))
+        waiting += [(one.__code__, space) for one in named if one.__globals__ is space]
+    return list(names)
+
+
+def _functions(value):
+    # By `type`, because an object of a learner's may fail at `isinstance`.
+    if type(value) is types.FunctionType:
+        return [value]
+    if issubclass(type(value), type):
+        return [one for one in vars(value).values() if type(one) is types.FunctionType]
+    return []
 
 
 def _in_words(error, seconds):
@@ -296,24 +334,6 @@ def _in_words(error, seconds):
     return f"Your code stopped with {quote(named)}{_where(error)}."
 
 
-def _while_importing(error):
-    """Whether it came out of the module of an installed library, which runs only when that is imported."""
-    errors = [error]
-    while isinstance(errors[-1], (_Stop, _Again)) and errors[-1].__context__ is not None:
-        errors.append(errors[-1].__context__)  # the first of those that were raised to stop the code knows where it was
-    return any(_in_module_of_library(one) for one in errors)
-
-
-def _in_module_of_library(error):
-    step = error.__traceback__
-    while step is not None:
-        code = step.tb_frame.f_code
-        if code.co_name == "<module>" and any(part in code.co_filename for part in _LIBRARIES):
-            return True
-        step = step.tb_next
-    return False
-
-
 def _where(error):
     """The learner's own line: the deepest one outside this package and outside installed libraries."""
     line = None
@@ -321,7 +341,7 @@ def _where(error):
     while step is not None:
         name = step.tb_frame.f_code.co_filename
         if (
-            not any(part in name for part in (*_LIBRARIES, "<__array_function__"))
+            not any(part in name for part in ("site-packages", "dist-packages", "<__array_function__"))
             and step.tb_frame.f_globals.get("__name__", "").split(".")[0] not in _NOT_THEIRS
         ):
             text = linecache.getline(name, step.tb_lineno).strip()
@@ -333,5 +353,4 @@ def _where(error):
     return f", in line {number} of your cell: {quote(text)}" if text else f", in line {number} of your cell"
 
 
-_LIBRARIES = ("site-packages", "dist-packages")
 _NOT_THEIRS = {"helpers", *sys.stdlib_module_names}

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from helpers.grading import check, sandbox
+from helpers.grading.course import QUESTIONS
 
 # What only some systems can do (the docstrings of `sandbox` say so).
 COUNTS_MEMORY = Path("/proc/self/statm").is_file()
@@ -223,9 +224,43 @@ def library(tmp_path, monkeypatch):
         pytest.param("import time\nfor _ in range(50): time.sleep(0.01)", id="time"),
     ],
 )
-def test_a_library_may_be_imported_in_the_function(short, library, source):
-    result = check("normalize", with_line(f"import {library(source)}"))
+@pytest.mark.parametrize("where", ["function", "inner function", "another function", "class"])
+def test_a_library_may_be_imported_in_an_answer(short, library, source, where):
+    line = f"import {library(source)}"
+    if where == "class":
+        right, space = QUESTIONS["BatchNorm"].reference, {}
+        exec(f"def __call__(self, x, training=False):\n    {line}\n    return right(self, x, training)",
+             {"right": right.__call__}, space)  # fmt: skip
+        assert check("BatchNorm", type("BatchNorm", (right,), space)).passed
+        return
+    define = f"def other():\n    {line}\n"
+    inside = define.replace("\n", "\n    ") + "\n    other()"
+    answer = {
+        "function": with_line(line),
+        "inner function": with_line(inside),
+        "another function": learner(define + RIGHT.format(line="other()")),
+    }[where]
+    result = check("normalize", answer)
     assert result.passed, str(result)
+
+
+@pytest.mark.parametrize("seconds", [5, 1])
+def test_keras_may_be_imported_in_an_answer(seconds):
+    """In a process of its own, because an interrupted import of TensorFlow is not mended by another one."""
+    code = (
+        "import sys\n"
+        "from helpers.grading import check, sandbox\n"
+        "import numpy as np\n"
+        f"sandbox.SECONDS = {seconds}\n"
+        "def normalize(x, epsilon=1e-3):\n"
+        "    import keras\n"
+        "    return (x - np.mean(x, axis=0)) / np.sqrt(np.var(x, axis=0) + epsilon)\n"
+        "result = check('normalize', normalize)\n"
+        "print(result)\n"
+        "sys.exit(not (result.passed and 'keras' in sys.modules))\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
 
 
 @pytest.mark.parametrize(
