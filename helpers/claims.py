@@ -296,13 +296,14 @@ def _placement(order_relu, order_tanh, order_sigmoid, edge_before, edge_after, s
     Supported with conditions: not so, but there are settings where before decides, and none where after does.
     Not supported here: otherwise."""
     if some_loss:
-        skipped = "Leaving every other layer without it costs accuracy."
+        skipped = "Leaving every other layer without Batch Normalization costs accuracy."
     elif some_edge:
         skipped = (
-            "Leaving every other layer without it costs little at its best learning rate, and much at a very high one."
+            "Leaving every other layer without Batch Normalization costs little at the best learning rate, and much at "
+            "a very high one."
         )
     else:
-        skipped = "Leaving every other layer without it costs little."
+        skipped = "Leaving every other layer without Batch Normalization costs little."
     if order_relu and order_tanh and order_sigmoid:
         return SUPPORTED, f"Before the activation is better, whichever the activation. {skipped}"
     alike = "With the best learning rate for each, before is not clearly better for every activation. "
@@ -357,29 +358,26 @@ def _overfitting(small_clean_gain, small_noisy_gain, full_clean_gain, full_noisy
     return CONDITIONS, f"Batch Normalization alone helps on unseen images only with: {listed}."
 
 
-def _with_dropout(early_gain, noisy_label_gain, clean_removal_cost, noisy_removal_cost, variance_shift):
-    """Different problems: Batch Normalization is ahead early in training, Dropout on test images after noisy labels.
-    Not supported here: that is not shown, or even with clean labels dropout cannot be left out beside Batch
-    Normalization. Supported: it is, dropout can be left out with noisy labels too, and Dropout directly before Batch
-    Normalization does no harm. Supported with conditions: otherwise."""
-    beside = "Beside Batch Normalization, dropout "
+def _with_dropout(early_gain, need_change, clean_removal_cost, noisy_removal_cost, variance_shift):
+    """Reduced: with little data and noisy labels, where Dropout has work to do, it gains clearly less beside Batch
+    Normalization than without. Removed: leaving it out beside Batch Normalization costs less than 2 points.
+    Not supported here: not reduced, or not removed even with clean labels, or Batch Normalization is not even ahead of
+    Dropout early in training. Supported: reduced, removed with noisy labels too, and Dropout before Batch Normalization
+    does no harm. Supported with conditions: otherwise."""
+    need = "gains less" if need_change else "is not needed less"
+    said = [f"Where data are few and labels noisy, Dropout {need} beside Batch Normalization than without it"]
     if not clean_removal_cost:
-        said = [beside + "could not clearly be left out even with clean labels"]
-    elif noisy_removal_cost:
-        said = [beside + "can be left out"]
+        said.append("Even with clean labels it could not clearly be left out")
     else:
-        said = [beside + "can be left out where labels are clean, not where data are few and labels noisy"]
-    different = early_gain and noisy_label_gain
-    if different:
-        said.append("They solve different problems")
-    elif not early_gain:
-        said.append("Batch Normalization is not clearly ahead early in training")
-    else:
-        said.append("Alone, Dropout is not clearly ahead of Batch Normalization even with noisy labels")
+        said.append("It can be left out with clean labels" + (" and with noisy ones" if noisy_removal_cost else ""))
+    if not early_gain:
+        said.append("Batch Normalization is not clearly ahead of Dropout early in training")
+    elif noisy_removal_cost is False:
+        said.append("They solve different problems: one is ahead early in training, the other still gains beside it")
     if not variance_shift:
         said.append("Dropout before Batch Normalization spoils its moving statistics")
     verdict = SUPPORTED if noisy_removal_cost and variance_shift else CONDITIONS
-    return verdict if different and clean_removal_cost else NOT_SUPPORTED, ". ".join(said) + "."
+    return verdict if need_change and clean_removal_cost and early_gain else NOT_SUPPORTED, ". ".join(said) + "."
 
 
 def _inference(batch_changes, neighbour_changes, warm_gap, cold_gap, domain_gain):
@@ -401,8 +399,8 @@ def _inference(batch_changes, neighbour_changes, warm_gap, cold_gap, domain_gain
 
 def _batch_size(small_batch_loss, layernorm_small_batch_loss, large_batch_loss):
     """Not supported here: tiny batches cost Batch Normalization no accuracy. Supported: they do, LayerNorm loses
-    nothing by them (so that it is not the small batch as such), and a very large batch is as good.
-    Supported with conditions: they do, but LayerNorm loses too, or the very large batch is not as good."""
+    nothing by them (so that it is not the small batch as such), and the largest batch is as good.
+    Supported with conditions: they do, but LayerNorm loses too, or the largest batch is not as good."""
     if not small_batch_loss:
         return NOT_SUPPORTED, "Tiny batches did not clearly cost accuracy."
     conditions = [
@@ -412,7 +410,11 @@ def _batch_size(small_batch_loss, layernorm_small_batch_loss, large_batch_loss):
     listed = ", and ".join(filter(None, conditions))
     if listed:
         return CONDITIONS, f"Tiny batches cost accuracy; but {listed}."
-    return SUPPORTED, "Tiny batches cost Batch Normalization accuracy, LayerNorm none, and large batches do no harm."
+    return (
+        SUPPORTED,
+        "Tiny batches cost Batch Normalization accuracy, LayerNorm none; with recomputed statistics large ones do no "
+        "harm.",
+    )
 
 
 # ---------------------------------------------------------------------------------------------- the claims
@@ -632,18 +634,18 @@ CLAIMS = {
                 "early_gain": Measure(
                     "training accuracy after the same few steps, Batch Normalization − Dropout", "points", above=0.02
                 ),
-                "noisy_label_gain": Measure(
-                    "little data, noisy labels: test accuracy, Dropout − Batch Normalization", "points", above=0.02
+                "need_change": Measure(
+                    "little data, noisy labels: points that Dropout gains beside Batch Normalization − without it",
+                    "points",
+                    below=-0.02,
                 ),
                 "clean_removal_cost": Measure(
-                    "little data, clean labels, with Batch Normalization: test accuracy, best dropout rate − no "
-                    "dropout",
+                    "little data, clean labels, with Batch Normalization: test accuracy with − without Dropout",
                     "points",
                     below=0.02,
                 ),
                 "noisy_removal_cost": Measure(
-                    "little data, noisy labels, with Batch Normalization: test accuracy, best dropout rate − no "
-                    "dropout",
+                    "little data, noisy labels, with Batch Normalization: test accuracy with − without Dropout",
                     "points",
                     below=0.02,
                 ),
@@ -658,7 +660,7 @@ CLAIMS = {
             (
                 "An empirical comparison of the two, one by one and together (Garbin, Zhu & Marques 2020, "
                 "Multimedia Tools and Applications).",
-                "CaffeNet with Batch Normalization: best with little dropout; rate 0.5 0.499, 0.2 0.527, 0 0.513 "
+                "CaffeNet with Batch Normalization: 49.9 % right with dropout 0.5, 52.7 % with 0.2, 51.3 % with none "
                 f"({_CAFFENET}).",
             ),
             (

@@ -596,7 +596,7 @@ my_prediction = None  # for example "raw inputs without BatchNorm, at high rates
 raw = digits.replace(
     "raw grey levels", x_train=digits.x_train * digits.std + digits.mean, x_test=digits.x_test * digits.std + digits.mean
 )
-rates = [0.003, 0.03, 0.1, 0.3, 1.0]
+rates = [0.01, 0.03, 0.1, 0.3, 1.0]
 control = {
     f"{inputs}, {name}": sweep({"learning_rate": rates}, partial(mlp, depth=2, width=64, normalization=where),
                                data, steps=150, batch_size=60, evaluate_every=150)
@@ -647,7 +647,7 @@ print("each at its best rate, BatchNorm still gains more on raw inputs than on s
 #
 # And with both tuned? Then most of that false credit is gone, but not all. The last printed difference is the part of BatchNorm's gain that
 # scaled inputs alone would have given. Tuning does not get it back. One rate serves all layers: on raw inputs, a rate small enough for
-# the first layer is smaller than the others would like. And no rate centres a pixel. That is why the other experiments use standardised inputs, and why
+# the first layer is smaller than the others would like. And no rate takes away the mean that the grey levels share. That is why the other experiments use standardised inputs, and why
 # the comparisons behind the verdict sweep the rate.
 
 # %% [markdown]

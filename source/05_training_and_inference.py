@@ -653,7 +653,7 @@ card
 # - After k steps an average has covered 1 − momentum^k. Where `val_accuracy` is poor in the first epochs, suspect cold
 #   averages first: look at recomputed statistics.
 # - `training=True` at inference lets the neighbours decide. Training batches of one class hide the class.
-# - With a handful of images **per device** the statistics are too noisy. Synchronise, or use another normalisation.
+# - With two images **per device** the statistics are too noisy. Synchronise, or use another normalisation.
 # - Freeze, then compile again. On new data, re-estimate. When done, fold.
 #
 # **Next:** [06 · BatchNorm and Dropout](06_batchnorm_vs_dropout.ipynb)

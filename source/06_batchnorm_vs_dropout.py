@@ -72,7 +72,7 @@ for (size, labels), splits in cases.items():
 
 # %% [markdown]
 # Four networks: plain, with Batch Normalization, with Dropout, with both. Each has three hidden layers of 100 ReLU units.
-# Dropout, at rate 0.5, stands at the end of each hidden layer, after the activation.
+# Dropout stands at the end of each hidden layer, after the activation.
 #
 # **Predict**, for little data and wrong labels: order the four networks from the worst to the best on test images.
 
@@ -80,9 +80,10 @@ for (size, labels), splits in cases.items():
 my_prediction = None  # your guess: such as ["both", "Dropout", "plain", "BatchNorm"], the worst first
 
 # %% [markdown]
-# Each network gets the best of four learning rates, *in each case*. Which is best? For each split, the one that does best
-# on the test images of the other seven, so that no split chooses for itself. (The training images cannot choose here: they
-# would reward learning by heart.) `sweep` takes a list with a data set for each seed, so all splits are trained at once.
+# Each network gets the best of four learning rates, *in each case*. Where Dropout takes part, its own rate is chosen as well:
+# 0.25 or 0.5 with 200 images (with 1200 it is 0.5). What is best? For each split, what does best on the test images of the
+# other seven, so that no split chooses for itself. (The training images cannot choose here: they would reward learning by
+# heart.) `sweep` takes a list with a data set for each seed, so all splits are trained at once.
 # Still, this is the longest cell of the notebook: four bars, one for each case, and three quarters of a minute on two cores.
 
 # %% tags=["nbval-ignore-output"]
@@ -94,6 +95,8 @@ import keras
 from helpers.networks import mlp
 from helpers.training import sweep, train_many
 
+NETWORKS = {"plain": ("none", False), "BatchNorm": ("before", False),  # where BatchNorm stands, whether there is Dropout
+            "Dropout": ("none", True), "both": ("before", True)}
 DROPOUT = {"small": [0.0, 0.25, 0.5], "full": [0.0, 0.5]}
 LEARNING_RATES = {"small": [0.003, 0.01, 0.03, 0.1], "full": [0.01, 0.03, 0.1, 0.3]}
 SETTINGS = {  # enough steps to fit 200 images; of "full", the first evaluation is after 75 steps
@@ -109,19 +112,21 @@ sweeps = {
 }
 
 
-def at_every_rate(size, labels, normalization, dropout):
-    """{learning rate: the runs of this network}."""
-    arm = {"normalization": normalization, "dropout": dropout}
-    return {rate: sweeps[size, labels][{**arm, "learning_rate": rate}] for rate in LEARNING_RATES[size]}
+def tried(size, labels, name):
+    """The runs of this network, one for each of its rates."""
+    normalization, with_dropout = NETWORKS[name]
+    found = sweeps[size, labels]
+    return [runs for point, runs in zip(found.points, found.runs, strict=True)
+            if point["normalization"] == normalization and (point["dropout"] > 0) == with_dropout]
 
 
 def test_scores(runs):
     return runs.moving.test_accuracy[:, -1]
 
 
-def tuned(size, labels, normalization, dropout, score=test_scores):
-    """score(runs), one number for each split, at the learning rate that is best on the other splits: (splits,)."""
-    runs = at_every_rate(size, labels, normalization, dropout).values()
+def tuned(size, labels, name, score=test_scores):
+    """score(runs) of the network, one number for each split, at the rates that are best on the other splits: (splits,)."""
+    runs = tried(size, labels, name)
     accuracy = np.array([test_scores(one) for one in runs])  # (rates, splits)
     on_the_others = accuracy.sum(axis=1, keepdims=True) - accuracy
     return np.array([score(one) for one in runs])[on_the_others.argmax(axis=0), range(SPLITS)]
@@ -136,13 +141,12 @@ print(sum(len(found.runs) for found in sweeps.values()) * SPLITS, "networks trai
 from helpers.plots import COLORS, MARKERS, Plot, interval_band, new_figure
 from helpers.statistics import mean_interval, paired_difference
 
-NETWORKS = {"plain": ("none", 0.0), "BatchNorm": ("before", 0.0), "Dropout": ("none", 0.5), "both": ("before", 0.5)}
 WORDS = {"small": "200 images", "full": "1200 images", "clean": "all labels right", "noisy": "1 label in 5 wrong"}
 
 
 def gain(size, labels, name, over="plain"):
     """Test accuracy minus that of another network, split by split."""
-    return paired_difference(tuned(size, labels, *NETWORKS[name]), tuned(size, labels, *NETWORKS[over]))
+    return paired_difference(tuned(size, labels, name), tuned(size, labels, over))
 
 
 figure, axes = new_figure(2, 2, width=9, height=4.6, sharex=True, sharey=True)
@@ -154,7 +158,7 @@ for axis, (size, labels) in zip(axes.ravel(), cases, strict=True):
         found = gain(size, labels, name)
         axis.errorbar(100 * found.mean, -i, xerr=[[100 * (found.mean - found.low)], [100 * (found.high - found.mean)]],
                       color=COLORS[i], marker=MARKERS[i], capsize=4, ls="none")
-    plain = mean_interval(tuned(size, labels, "none", 0.0))
+    plain = mean_interval(tuned(size, labels, "plain"))
     axis.set(title=f"{WORDS[size]}, {WORDS[labels]} (plain: {100 * plain.mean:.1f} %)", ylim=(-3.6, -0.4))
     axis.title.set_fontsize(10)
     axis.set_yticks([-1, -2, -3], ["BatchNorm", "Dropout", "both"])
@@ -166,60 +170,70 @@ Plot(figure, "Points gained over the plain network on test images. " + "; ".join
      ". Whiskers are 95 % intervals of eight paired splits.")
 
 # %%
-order = sorted(NETWORKS, key=lambda name: tuned("small", "noisy", *NETWORKS[name]).mean())
+order = sorted(NETWORKS, key=lambda name: tuned("small", "noisy", name).mean())
 print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
 print(f"little data, wrong labels: the worst is {order[0]}, the best is {order[-1]}")
 clear = [gain(size, labels, "BatchNorm").low > 0.02 for size, labels in cases]
 print("BatchNorm alone clearly gains more than 2 points in", sum(clear), "of", len(clear), "cases")
-together = all(gain("small", "noisy", "both", over=name).low > 0 for name in ("plain", "BatchNorm", "Dropout"))
-print("200 images, wrong labels: both together are ahead of plain and of each alone:", together)
+ahead = all(gain("small", "noisy", name, over="BatchNorm").low > 0 for name in ("Dropout", "both"))
+print("200 images, wrong labels: Dropout alone, and both together, are ahead of BatchNorm:", ahead)
+print("200 images, wrong labels: both together are ahead of plain:", gain("small", "noisy", "both").low > 0)
 print("200 images, wrong labels: Dropout alone clearly gains more than 2 points:", gain("small", "noisy", "Dropout").low > 0.02)
 
 # %% [markdown]
-# Two surprises. How can Batch Normalization help so little, when it trains so well? (With right labels it is a little ahead.
-# That is little beside our 2 points, but look at how few errors the plain network makes with 1200 images: there is not
-# much more to gain.) And why does Dropout gain so little *alone*, with wrong labels, where it should shine?
+# Two surprises. How can Batch Normalization help so little, when it trains so well? (In the left panels it may be a little ahead,
+# inside of the grey zone. But the plain network makes few errors there: with 1200 images there is not much to gain. In the
+# right panels, with wrong labels, it is behind.) And why does Dropout gain so little *alone*, with wrong labels, where it
+# should shine?
 #
-# Both answers are in the learning rates. Here is the whole sweep for 200 images with wrong labels. On the right is the accuracy on
+# Both answers are in the learning rates. Here is the whole sweep for 200 images with wrong labels, Dropout at 0.5. On the right is the accuracy on
 # the *training* images. A network that reads every digit right would reach 80 % there (the dotted line), because one label
 # in five is wrong. Whatever lies above has been learnt by heart.
 
 # %% tags=["nbval-ignore-output"]
+def at_every_rate(name):
+    """{learning rate: the runs of this network}, 200 images with wrong labels, Dropout (if any) at 0.5."""
+    normalization, with_dropout = NETWORKS[name]
+    arm = {"normalization": normalization, "dropout": 0.5 if with_dropout else 0.0}
+    return {rate: sweeps["small", "noisy"][{**arm, "learning_rate": rate}] for rate in LEARNING_RATES["small"]}
+
+
 figure, axes = new_figure(1, 2, width=9, height=3.8, sharey=True)
-for axis, kind in zip(axes, ("test", "train"), strict=True):
-    for i, (name, arm) in enumerate(NETWORKS.items()):
-        intervals = {rate: mean_interval(getattr(runs.moving, f"{kind}_accuracy")[:, -1])
-                     for rate, runs in at_every_rate("small", "noisy", *arm).items()}
-        interval_band(axis, intervals, i, name)
+best_rates = []
+for i, name in enumerate(NETWORKS):
+    runs = at_every_rate(name)
+    interval_band(axes[0], {rate: mean_interval(test_scores(one)) for rate, one in runs.items()}, i, name)
+    interval_band(axes[1], {rate: mean_interval(one.moving.train_accuracy[:, -1]) for rate, one in runs.items()}, i, name)
+    mean = {rate: 100 * test_scores(one).mean() for rate, one in runs.items()}
+    best = max(mean, key=mean.get)
+    best_rates.append(f"{name} {best:g} ({mean[best]:.1f} %)")
+for axis in axes:
     axis.set(xscale="log", xlabel="learning rate")
     axis.set_xticks(LEARNING_RATES["small"], [f"{rate:g}" for rate in LEARNING_RATES["small"]])
 axes[0].set(title="test images", ylabel="accuracy (%)")
 axes[1].set(title="training images, 1 label in 5 wrong")
 axes[1].axhline(80, color="black", ls=":", lw=1)
 axes[0].legend(loc="lower center", fontsize=9)
-best_rate = {name: max(found := at_every_rate("small", "noisy", *arm), key=lambda rate: test_scores(found[rate]).mean())
-             for name, arm in NETWORKS.items()}
-Plot(figure, "200 images, wrong labels. Best learning rate on test images: " + ", ".join(
-    f"{name} {rate:g} ({100 * test_scores(at_every_rate('small', 'noisy', *NETWORKS[name])[rate]).mean():.1f} %)"
-    for name, rate in best_rate.items()) + ". Bands are 95 % intervals of eight splits.")
+Plot(figure, f"200 images, wrong labels. Best learning rate on test images: {', '.join(best_rates)}. Bands are 95 % "
+             "intervals of eight splits.")
 
 
 # %%
-def by_heart(size, limit, rate=None):
-    """The networks that fit more than this share of the labels, a fifth of them wrong: at one rate or each at its best."""
-    fitted = {
-        name: tuned(size, "noisy", *arm, score=lambda runs: runs.moving.train_accuracy[:, -1]) if rate is None
-        else at_every_rate(size, "noisy", *arm)[rate].moving.train_accuracy[:, -1]
-        for name, arm in NETWORKS.items()
-    }
-    return ", ".join(name for name, accuracy in fitted.items() if mean_interval(accuracy).low > limit) or "none"
+def fitted(limit, accuracies):
+    """The networks whose training accuracy, {name: (splits,)}, is above the limit with its whole interval."""
+    return ", ".join(name for name, accuracy in accuracies.items() if mean_interval(accuracy).low > limit) or "none"
+
+
+def on_training_images(runs):
+    return runs.moving.train_accuracy[:, -1]
 
 
 print("more than 90 % of the labels fitted, though a fifth is wrong,")
-print("   200 images, rate 0.01:            ", by_heart("small", 0.9, 0.01))
-print("   200 images, rate 0.1:             ", by_heart("small", 0.9, 0.1))
-print("   200 images, each at its best rate:", by_heart("small", 0.9))
-print("  1200 images, each at its best rate:", by_heart("full", 0.9))
+for rate in (0.01, 0.1):
+    print(f"   200 images, rate {rate:<5}           :", fitted(0.9, {name: on_training_images(at_every_rate(name)[rate]) for name in NETWORKS}))
+for size in ("small", "full"):
+    print(f"  {WORDS[size]:>11}, each at its best rates:",
+          fitted(0.9, {name: tuned(size, "noisy", name, score=on_training_images) for name in NETWORKS}))
 
 # %% [markdown]
 # Wrong labels are learnt *late*: first comes what many images share, then the exceptions, one by one (Arpit et al. 2017,
@@ -227,8 +241,9 @@ print("  1200 images, each at its best rate:", by_heart("full", 0.9))
 # ways to keep a network from them. Dropout makes it hard to learn by heart at any rate: no unit can rely on the presence
 # of another. That is the *over-dependence* of the lesson. Or you **stop early**, and a small learning rate does that: it
 # does not come further in 600 steps. Given a choice of rates, the plain network takes this way out, and so Dropout alone
-# has little left to gain. Had we compared all of them at 0.03 or at 0.1, we would have praised Dropout for what a
-# smaller step does as well.
+# has little left to gain. Had we compared all of them at 0.1, we would have praised Dropout for what a smaller step does
+# nearly as well. (Where a best rate lies at the edge of the sweep: one step further out, tried beforehand, no network does
+# better.)
 #
 # Batch Normalization makes optimisation easier, and that includes the optimisation of nonsense: it reaches the exceptions
 # sooner. Its only brake is the noise of the batch statistics, a mild one. That is why it is Batch Normalization that
@@ -244,7 +259,7 @@ my_prediction = None  # your guess: (network, points), such as ("Dropout", 3)
 # %% tags=["nbval-ignore-output"]
 def early(name):
     """Training accuracy (splits,) after 75 steps, all data with clean labels; Dropout off, recomputed statistics."""
-    return tuned("full", "clean", *NETWORKS[name], score=lambda runs: runs.recomputed.train_accuracy[:, 0])
+    return tuned("full", "clean", name, score=lambda runs: runs.recomputed.train_accuracy[:, 0])
 
 
 for name in NETWORKS:
@@ -267,59 +282,56 @@ print("BatchNorm is ahead of Dropout by more than 2 points:", early_gain.low > 0
 #
 # > **The lesson:** However, when BatchNorm is strong, dropout may be reduced or removed.
 #
-# You have the runs already: three dropout rates, with and without Batch Normalization. **Predict:** with Batch
+# You have the runs already, three dropout rates with and without Batch Normalization. **Predict:** with Batch
 # Normalization in the network, is it safe to remove Dropout if the labels are right, and if one in five is wrong? (Safe:
-# it costs less than 2 points, with 200 images.)
+# it costs less than 2 points, with 200 images.) And does Dropout gain *less* beside Batch Normalization than without it, as
+# the lesson's sentence suggests?
 
 # %%
-my_prediction = None  # your guess: (safe with right labels?, safe with wrong labels?), such as (True, True)
+my_prediction = None  # your guess: (safe with right labels?, safe with wrong labels?, less?), such as (True, True, True)
 
 # %% tags=["nbval-ignore-output"]
-def removal_cost(labels, normalization="before"):
-    """Test accuracy at the best dropout rate above 0, minus without Dropout, in a network with 200 images."""
-    scores = {rate: tuned("small", labels, normalization, rate) for rate in DROPOUT["small"]}
-    # The rate is chosen on the very runs that are compared, which makes removing look dearer, never cheaper.
-    with_dropout = max((rate for rate in scores if rate > 0), key=lambda rate: scores[rate].mean())
-    return paired_difference(scores[with_dropout], scores[0.0])
+def dropout_gains(labels):
+    """What Dropout gains beside BatchNorm, what it gains without, and the difference of the two (200 images)."""
+    accuracy = {name: tuned("small", labels, name) for name in NETWORKS}
+    beside, without = accuracy["both"] - accuracy["BatchNorm"], accuracy["Dropout"] - accuracy["plain"]
+    return mean_interval(beside, unit="points"), mean_interval(without, unit="points"), paired_difference(beside, without)
 
 
-costs = {labels: removal_cost(labels) for labels in ("clean", "noisy")}
 figure, axes = new_figure(1, 2, width=9, height=3.6, sharey=True)
-best = {}
 for axis, labels in zip(axes, ("clean", "noisy"), strict=True):
     for i, (name, normalization) in enumerate((("without BatchNorm", "none"), ("with BatchNorm", "before"))):
-        scores = {rate: tuned("small", labels, normalization, rate) for rate in DROPOUT["small"]}
-        interval_band(axis, {rate: mean_interval(values) for rate, values in scores.items()}, i, name)
-        best[labels, normalization] = max(scores, key=lambda rate: scores[rate].mean())
+        best = {}  # at the best learning rate
+        for rate in DROPOUT["small"]:
+            arm = {"normalization": normalization, "dropout": rate}
+            runs = [sweeps["small", labels][{**arm, "learning_rate": one}] for one in LEARNING_RATES["small"]]
+            best[rate] = mean_interval(max(map(test_scores, runs), key=np.mean))
+        interval_band(axis, best, i, name)
     axis.set(title=f"200 images, {WORDS[labels]}", xlabel="dropout rate")
     axis.set_xticks(DROPOUT["small"])
     axis.legend(loc="lower right")
 axes[0].set_ylabel("test accuracy (%)")
-lowered = [WORDS[labels] for labels in ("clean", "noisy") if best[labels, "before"] < best[labels, "none"]]
-Plot(figure, "Best of these dropout rates: " + "; ".join(
-    f"{WORDS[labels]}, {'with' if normalization == 'before' else 'without'} BatchNorm: {rate:g}"
-    for (labels, normalization), rate in best.items()) +
-    f". BatchNorm lowered the best rate: {' and '.join(lowered) or 'in neither case'}. Removing Dropout beside BatchNorm "
-    f"costs {costs['clean']} with right labels and {costs['noisy']} with wrong ones; in the network without BatchNorm "
-    f"{removal_cost('clean', 'none')} and {removal_cost('noisy', 'none')}. Bands are 95 % intervals of eight splits.")
+cost, change, said = {}, {}, []  # beside BatchNorm, removing Dropout costs what it gains
+for labels in ("clean", "noisy"):
+    cost[labels], without, change[labels] = dropout_gains(labels)
+    said.append(f"{WORDS[labels]}: {cost[labels]} beside BatchNorm, {without} without, difference {change[labels]}")
+Plot(figure, f"What Dropout gains, at its best rate. {'; '.join(said)}. In the figure each point has its best learning rate; "
+             "bands are 95 % intervals of eight splits.")
 
 
 # %%
 print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
-print("safe with right labels:", costs["clean"].high < 0.02)
-print("safe with wrong labels:", costs["noisy"].high < 0.02)
-with_wrong_labels = {name: tuned("small", "noisy", *arm) for name, arm in NETWORKS.items()}
-more = paired_difference(with_wrong_labels["both"] - with_wrong_labels["BatchNorm"],
-                         with_wrong_labels["Dropout"] - with_wrong_labels["plain"])
-print("with wrong labels, Dropout(0.5) gains more beside BatchNorm than without it:", more.low > 0)
+print("safe with right labels:", cost["clean"].high < 0.02)
+print("safe with wrong labels:", cost["noisy"].high < 0.02)
+print("with wrong labels, Dropout gains clearly less beside BatchNorm:", change["noisy"].high < -0.02)
+print("... and clearly more:", change["noisy"].low > 0)
 
 # %% [markdown]
-# "May be removed" is true for clean labels. Did Batch Normalization take over Dropout's work there? Compare with the cost
-# in the network without it, which the caption gives too: there was little work to take over. Where Dropout has work to do,
-# with wrong labels, Batch Normalization does not take it over. On the contrary: it makes that work more needed. And *reduced*? The caption says where the best of the
-# three rates went down next to Batch Normalization. (Three rates are a coarse net: read the figure for a trend, not for
-# *the* best rate.) Others did see it: the card at the end quotes the CaffeNet benchmark on ImageNet, a large network with
-# clean labels.
+# "May be removed" is true for clean labels. Did Batch Normalization take over Dropout's work there? Compare with what Dropout
+# gains in the network without it: there was little work to take over. Where Dropout has work to do, with wrong labels,
+# Batch Normalization does not take it over. On the contrary: it makes that work more needed. The ImageNet benchmark that the
+# last card quotes, of a large network with clean labels, did best with *some* Dropout beside Batch Normalization, less
+# than the usual 0.5.
 #
 # ## Together, but in which order? The variance shift
 #
@@ -383,7 +395,7 @@ modes = {
 }
 
 shallow = [  # the same question for the networks "both" above, on test images
-    mean_interval(tuned(*case, *NETWORKS["both"], score=lambda runs: runs.recomputed.test_accuracy[:, -1] - test_scores(runs)),
+    mean_interval(tuned(*case, "both", score=lambda runs: runs.recomputed.test_accuracy[:, -1] - test_scores(runs)),
                   unit="points")
     for case in cases
 ]
@@ -434,20 +446,19 @@ claims.record(card, splits=SPLITS, learning_rates={**LEARNING_RATES, "chosen": "
 card
 
 # %% [markdown]
-# **Do the two solve different problems, and may the first replace the second?** The gain with wrong labels and the cost
-# of removing Dropout are those of the small data, where overfitting is strongest. The rule asks for the harder proof: with
-# wrong labels, Dropout *alone* must be ahead of Batch Normalization *alone*, each at its best learning rate. (That the two
-# together beat each of them speaks for different problems too. The rule does not count it.)
+# **Do the two solve different problems, and may the first replace the second?** What Dropout gains, and what removing it
+# costs, is that of the small data, where overfitting is strongest. If Batch Normalization is to make Dropout dispensable,
+# Dropout must gain *less* beside it than without it, where there is something to gain.
 
 # %%
 card = claims.verdict("C6", {
     "early_gain": early_gain,
-    "noisy_label_gain": gain("small", "noisy", "Dropout", over="BatchNorm"),
-    "clean_removal_cost": costs["clean"],
-    "noisy_removal_cost": costs["noisy"],
+    "need_change": change["noisy"],
+    "clean_removal_cost": cost["clean"],
+    "noisy_removal_cost": cost["noisy"],
     "variance_shift": lost["before each BatchNorm"],
 })
-claims.record(card, splits=SPLITS, noisy=repr(at_every_rate("small", "noisy", *NETWORKS["both"])[best_rate["both"]]),
+claims.record(card, splits=SPLITS, noisy=repr(at_every_rate("both")[0.03]),
               deep=repr(deep["before each BatchNorm"]))
 card
 
@@ -458,7 +469,8 @@ card
 #   even sooner.
 # - Dropout slows learning down and resists wrong labels. So does a small learning rate, or stopping early: tune the rate
 #   of *both* networks before you praise either.
-# - Remove Dropout because *your data* do not need it, which you can measure, and not because Batch Normalization is there.
+# - Remove Dropout because *your data* do not need it, which you can measure, and not because Batch Normalization is there:
+#   where labels were wrong, it made Dropout more useful, not less.
 # - Dropout anywhere before Batch Normalization makes training and inference disagree. Put it behind the last Batch
 #   Normalization, or recompute the statistics.
 #
