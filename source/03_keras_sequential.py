@@ -445,10 +445,12 @@ print("where most plain runs fail, most runs with BatchNorm train:", high_rate_s
 my_prediction = None  # three counts, for example (8, 8, 8)
 
 # %% tags=["nbval-ignore-output"]
+from helpers.training import Probes
+
 depths, two_rates = [2, 10, 20], [0.1, 0.5]
 by_depth = {
     name: sweep({"depth": depths, "learning_rate": two_rates}, partial(mlp, width=64, normalization=where),
-                digits, steps=200, batch_size=60, evaluate_every=200)
+                digits, steps=200, batch_size=60, evaluate_every=200, probes=Probes(gradient_norms=True))
     for name, where in [("without BatchNorm", "none"), ("with BatchNorm", "before")]
 }
 
@@ -484,26 +486,21 @@ print("depth 20, most runs fail without it:", deep_share_plain.high < 0.5)
 # > **The lesson:** With normalized activations, the optimizer does not need to fight unstable gradients.
 #
 # The optimizer multiplies each gradient by the learning rate, one rate for all layers. So it would like gradients of about the same size
-# everywhere. Let us look at the twenty layers again, at the very first step. **Predict:** how many times larger is the gradient of the *first*
-# layer's weights than that of the *last* hidden layer's, without BatchNorm and with it?
+# everywhere. The twenty layers above have kept a record of theirs (`Probes(gradient_norms=True)`). At the very first step, **predict:** how many
+# times larger is the gradient of the *first* layer's weights than that of the *last* hidden layer's, without BatchNorm and with it?
 
 # %%
 my_prediction = None  # two numbers, for example (0.1, 1): ten times smaller without, equal with BatchNorm
-
-# %% tags=["nbval-ignore-output"]
-from helpers.training import Probes
-
-gradients = {}  # of each arm: (hidden layers, seeds, steps)
-for name, where in [("without BatchNorm", "none"), ("with BatchNorm", "before")]:
-    runs = train_many(partial(mlp, depth=20, width=64, normalization=where), digits, steps=50, batch_size=60,
-                      optimizer=sgd, evaluate_every=50, probes=Probes(gradient_norms=True))
-    gradients[name] = np.array(list(runs.gradient_norms.values())[:20])  # the last one is the output layer
 
 # %% [markdown]
 # Left, the first step; right, the fiftieth. Each thin line is one seed, the thick ones are their medians. Follow each arm from the output
 # (right) back to the image (left), as the gradient travels. On a log axis a straight line means: the same *factor* at every layer.
 
 # %% tags=["nbval-ignore-output"]
+gradients = {  # of each arm: (hidden layers, seeds, steps), at the lower of the two learning rates
+    name: np.array(list(arm[{"depth": 20, "learning_rate": 0.1}].gradient_norms.values())[:20])  # without the output layer
+    for name, arm in by_depth.items()
+}
 hidden_layers = np.arange(1, 21)
 figure, axes = plots.new_figure(1, 2, width=9, height=3.6, sharey=True)
 for axis, step in zip(axes, (1, 50)):
@@ -534,7 +531,7 @@ print("step 1, without: less than 10 times, in every seed:                      
 first_layer = {name: norms[0, :, 0] for name, norms in gradients.items()}
 print("step 1, without BatchNorm: less than a hundredth of what it is with it:           ",
       bool((first_layer["without BatchNorm"] < first_layer["with BatchNorm"] / 100).all()))
-calmed = gradients["with BatchNorm"][..., 30:].mean(axis=2)  # (hidden layers, seeds), steps 31 to 50
+calmed = gradients["with BatchNorm"][..., 30:50].mean(axis=2)  # (hidden layers, seeds), steps 31 to 50
 print("steps 31 to 50, with BatchNorm: less than 10 times on average, in every seed:     ", bool((calmed[0] < 10 * calmed[-1]).all()))
 
 # %% [markdown]
