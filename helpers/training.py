@@ -522,7 +522,7 @@ def _without_start(config):
     return {name: value for name, value in config.items() if name != "name" and not name.endswith("_initializer")}
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=8)  # a traced graph of a deep network holds some ten megabytes
 def _cached_graph(layers, optimizer_class, optimizer_config, gradient_norms):
     # A model of its own, which nobody can change afterwards.
     model = keras.Sequential([cls.from_config(json.loads(config)) for cls, config in layers])

@@ -449,20 +449,20 @@ from helpers.training import Probes
 
 depths, two_rates = [2, 10, 20], [0.1, 0.5]
 by_depth = {
-    name: sweep({"depth": depths, "learning_rate": two_rates}, partial(mlp, width=64, normalization=where),
-                digits, steps=200, batch_size=60, evaluate_every=200, probes=Probes(gradient_norms=True))
+    (name, depth): sweep({"learning_rate": two_rates}, partial(mlp, depth=depth, width=64, normalization=where),
+                         digits, steps=200, batch_size=60, evaluate_every=200, probes=Probes(gradient_norms=depth == 20))
     for name, where in [("without BatchNorm", "none"), ("with BatchNorm", "before")]
+    for depth in depths
 }
 
 
 def best_share(arm, depth):
     """The share of seeds that train at this depth, at the arm's better learning rate."""
-    points = [trained(by_depth[arm][{"depth": depth, "learning_rate": rate}]) for rate in two_rates]
-    return share_interval(max(points, key=np.mean))
+    return share_interval(max(map(trained, by_depth[arm, depth].runs), key=np.mean))
 
 
 figure, axis = plots.new_figure(width=7, height=3.2)
-for i, arm in enumerate(by_depth):
+for i, arm in enumerate(by_rate):
     shares = [best_share(arm, depth) for depth in depths]
     spread = [[100 * (s.mean - s.low) for s in shares], [100 * (s.high - s.mean) for s in shares]]
     axis.errorbar([at + 0.08 * i for at in range(3)], [100 * s.mean for s in shares], yerr=spread, capsize=4,
@@ -498,8 +498,8 @@ my_prediction = None  # two numbers, for example (0.1, 1): ten times smaller wit
 
 # %% tags=["nbval-ignore-output"]
 gradients = {  # of each arm: (hidden layers, seeds, steps), at the lower of the two learning rates
-    name: np.array(list(arm[{"depth": 20, "learning_rate": 0.1}].gradient_norms.values())[:20])  # without the output layer
-    for name, arm in by_depth.items()
+    name: np.array(list(by_depth[name, 20][{"learning_rate": 0.1}].gradient_norms.values())[:20])  # without the output layer
+    for name in by_rate
 }
 hidden_layers = np.arange(1, 21)
 figure, axes = plots.new_figure(1, 2, width=9, height=3.6, sharey=True)
@@ -672,7 +672,7 @@ claims.record(
     card,
     faster_gain=repr(best_runs(sigmoid_sweep["with BatchNorm"])),
     high_rate_share=repr(by_rate["with BatchNorm"].runs[0]),
-    deep_share=repr(by_depth["with BatchNorm"].runs[0]),
+    deep_share=repr(by_depth["with BatchNorm", 20].runs[0]),
     shallow_gain=repr(best_runs(shallow["with BatchNorm"], 1)),
 )
 print(card.word)
