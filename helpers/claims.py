@@ -358,13 +358,13 @@ def _overfitting(small_clean_gain, small_noisy_gain, full_clean_gain, full_noisy
     return CONDITIONS, f"Batch Normalization alone helps on unseen images only with: {listed}."
 
 
-def _with_dropout(early_gain, need_change, clean_removal_cost, noisy_removal_cost, variance_shift):
-    """Reduced: with little data and noisy labels, where Dropout has work to do, it gains clearly less beside Batch
+def _with_dropout(early_gain, noisy_label_gain, need_change, clean_removal_cost, noisy_removal_cost, variance_shift):
+    """Different problems: Batch Normalization is ahead early in training, Dropout on test images after noisy labels.
+    Reduced: with little data and noisy labels, where Dropout has work to do, it gains clearly less beside Batch
     Normalization than without. Removed: leaving it out beside Batch Normalization costs less than 2 points.
-    Not supported here: not reduced, or not removed even with clean labels, or Batch Normalization is not even ahead of
-    Dropout early in training. Supported: reduced, removed with noisy labels too, and Dropout before Batch Normalization
-    does no harm. Supported with conditions: otherwise."""
-    need = "gains less" if need_change else "is not needed less"
+    Not supported here: not different, or not reduced, or not removed even with clean labels. Supported: removed with
+    noisy labels too, and Dropout before Batch Normalization does no harm. Supported with conditions: otherwise."""
+    need = {True: "gains less", False: "is not needed less", None: "is not clearly needed less"}[need_change]
     said = [f"Where data are few and labels noisy, Dropout {need} beside Batch Normalization than without it"]
     if not clean_removal_cost:
         said.append("Even with clean labels it could not clearly be left out")
@@ -373,11 +373,14 @@ def _with_dropout(early_gain, need_change, clean_removal_cost, noisy_removal_cos
     if not early_gain:
         said.append("Batch Normalization is not clearly ahead of Dropout early in training")
     elif noisy_removal_cost is False:
-        said.append("They solve different problems: one is ahead early in training, the other still gains beside it")
+        said.append("Batch Normalization is ahead early in training, and Dropout still gains beside it")
+    if need_change and not noisy_label_gain:
+        said.append("Alone, Dropout is not clearly ahead of Batch Normalization with noisy labels")
     if not variance_shift:
         said.append("Dropout before Batch Normalization spoils its moving statistics")
     verdict = SUPPORTED if noisy_removal_cost and variance_shift else CONDITIONS
-    return verdict if need_change and clean_removal_cost and early_gain else NOT_SUPPORTED, ". ".join(said) + "."
+    needed = early_gain and noisy_label_gain and need_change and clean_removal_cost
+    return verdict if needed else NOT_SUPPORTED, ". ".join(said) + "."
 
 
 def _inference(batch_changes, neighbour_changes, warm_gap, cold_gap, domain_gain):
@@ -397,24 +400,23 @@ def _inference(batch_changes, neighbour_changes, warm_gap, cold_gap, domain_gain
     return CONDITIONS, f"{mechanism}“Ensures” is too strong: not {' and not '.join(failing)}."
 
 
-def _batch_size(small_batch_loss, layernorm_small_batch_loss, large_batch_loss):
+def _batch_size(small_batch_loss, layernorm_small_batch_loss, large_batch_loss, large_recomputed_loss):
     """Not supported here: tiny batches cost Batch Normalization no accuracy. Supported: they do, LayerNorm loses
-    nothing by them (so that it is not the small batch as such), and the largest batch is as good.
-    Supported with conditions: they do, but LayerNorm loses too, or the largest batch is not as good."""
+    nothing by them (so that it is not the small batch as such), and the largest batch is as good, with moving and with
+    recomputed statistics. Supported with conditions: they do, but LayerNorm loses too, or the largest batch is not as
+    good with one of the two."""
     if not small_batch_loss:
         return NOT_SUPPORTED, "Tiny batches did not clearly cost accuracy."
-    conditions = [
-        "" if layernorm_small_batch_loss else "tiny batches may cost a network with LayerNorm too",
-        "" if large_batch_loss else "the largest batch is not the best",
-    ]
-    listed = ", and ".join(filter(None, conditions))
-    if listed:
-        return CONDITIONS, f"Tiny batches cost accuracy; but {listed}."
-    return (
-        SUPPORTED,
-        "Tiny batches cost Batch Normalization accuracy, LayerNorm none; with recomputed statistics large ones do no "
-        "harm.",
-    )
+    conditions = []
+    if not layernorm_small_batch_loss:
+        conditions.append("tiny batches may cost a network with LayerNorm too")
+    if not large_recomputed_loss:
+        conditions.append("the largest batch is not the best")
+    elif not large_batch_loss:
+        conditions.append("the largest batch is as good with recomputed statistics only, its moving averages stay cold")
+    if conditions:
+        return CONDITIONS, f"Tiny batches cost accuracy; but {', and '.join(conditions)}."
+    return SUPPORTED, "Tiny batches cost Batch Normalization accuracy, LayerNorm none, and large batches do no harm."
 
 
 # ---------------------------------------------------------------------------------------------- the claims
@@ -634,6 +636,9 @@ CLAIMS = {
                 "early_gain": Measure(
                     "training accuracy after the same few steps, Batch Normalization − Dropout", "points", above=0.02
                 ),
+                "noisy_label_gain": Measure(
+                    "little data, noisy labels: test accuracy, Dropout − Batch Normalization", "points", above=0.02
+                ),
                 "need_change": Measure(
                     "little data, noisy labels: points that Dropout gains beside Batch Normalization − without it",
                     "points",
@@ -720,12 +725,15 @@ CLAIMS = {
                 "layernorm_small_batch_loss": Measure(
                     "LayerNorm: test accuracy at batch 32 − at batch 2", "points", below=0.02
                 ),
-                "large_batch_loss": Measure(
-                    "Batch Normalization, recomputed statistics: test accuracy at batch 32 − at batch 128, as many "
-                    "examples seen",
-                    "points",
-                    below=0.02,
-                ),
+                **{
+                    name: Measure(
+                        f"Batch Normalization, {statistics} statistics: test accuracy at batch 32 − at batch 128, as "
+                        "many examples seen",
+                        "points",
+                        below=0.02,
+                    )
+                    for name, statistics in (("large_batch_loss", "moving"), ("large_recomputed_loss", "recomputed"))
+                },
             },
             _batch_size,
             (

@@ -453,6 +453,7 @@ card
 # %%
 card = claims.verdict("C6", {
     "early_gain": early_gain,
+    "noisy_label_gain": gain("small", "noisy", "Dropout", over="BatchNorm"),
     "need_change": change["noisy"],
     "clean_removal_cost": cost["clean"],
     "noisy_removal_cost": cost["noisy"],
