@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 CONFIDENCE = 0.95
+UNITS = {"%": (100, " %"), "points": (100, " points"), "": (1, "")}  # of an `Interval`: factor and suffix as shown
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Interval:
     unit: str = "%"
 
     def __str__(self):
-        scale, suffix = {"%": (100, " %"), "points": (100, " points"), "": (1, "")}[self.unit]
+        scale, suffix = UNITS[self.unit]
         sign = "+" if self.unit == "points" else ""
         mean, low, high = (scale * number for number in (self.mean, self.low, self.high))
         seeds = f"({self.count} seed{'s' if self.count != 1 else ''})"

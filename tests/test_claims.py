@@ -5,6 +5,7 @@ import json
 import pytest
 
 from helpers import claims
+from helpers.claims import verdicts
 from helpers.statistics import Interval
 
 
@@ -150,7 +151,7 @@ def test_only_the_html_card_holds_measured_numbers(name):
 
 
 def test_nothing_is_written_unless_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(claims, "RESULTS", tmp_path)
+    monkeypatch.setattr(verdicts, "RESULTS", tmp_path)
     monkeypatch.delenv("COURSE_RECORD_RESULTS", raising=False)
     claims.record(claims.verdict("C3", evidence("C3")), networks="none")
     assert list(tmp_path.iterdir()) == []
@@ -161,7 +162,7 @@ def test_nothing_is_written_unless_asked_for(tmp_path, monkeypatch):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Results files of C3 and C8."""
-    monkeypatch.setattr(claims, "RESULTS", tmp_path)
+    monkeypatch.setattr(verdicts, "RESULTS", tmp_path)
     monkeypatch.setenv("COURSE_RECORD_RESULTS", "1")
     claims.record(claims.verdict("C3", evidence("C3", **NO_ORDER)), networks="made up", seeds=8)
     claims.record(claims.verdict("C8", evidence("C8", large_batch_loss=False)), networks="made up")

@@ -34,7 +34,7 @@ def filled(text):
     """
     parts = {
         "figure": f"![{figure()[1]}]({PICTURE.relative_to(ROOT).as_posix()})",
-        "claims": claims.Table(claims.RESULTS, links="notebooks/").markdown,
+        "claims": claims.Table(links="notebooks/").markdown,
     }
     for name, content in parts.items():
         start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"

@@ -1,0 +1,65 @@
+"""How a verdict looks: as text, as Markdown and as an HTML card."""
+
+from html import escape
+
+from helpers.claims.claim import VERDICTS
+
+SYMBOLS = dict(zip(VERDICTS, "✔◐✘⇄", strict=True))  # beside the words: never colour alone
+ANSWERS = {True: "✔ yes", False: "✘ no", None: "? undecided"}
+
+
+def text(verdict):
+    """The card as plain text, without numbers: it reads alike on every machine."""
+    quotes = "\n".join(f"  “{quote}”" for quote in verdict.claim.quotes)
+    return (
+        f"{verdict.claim.name} · {verdict.claim.title}\nThe lesson says:\n{quotes}\n"
+        f"Verdict: {verdict.word.upper()}\n{verdict.reason}\nRule: {verdict.claim.rule}"
+    )
+
+
+def markdown(verdict):
+    """The card as Markdown with the literature, without numbers."""
+    claim = verdict.claim
+    quotes = "\n>\n".join(f"> {quote}" for quote in claim.quotes)
+    supporting, opposing = (
+        "\n".join(f"- {sentence}" for sentence in sentences) for sentences in (claim.supporting, claim.opposing)
+    )
+    return (
+        f"**{claim.name} · {claim.title}**\n\n{quotes}\n\n**{symbol_and_word(verdict)}.** {verdict.reason}\n\n"
+        f"*Rule:* {claim.rule}\n\n*For:*\n{supporting}\n\n*Against:*\n{opposing}"
+    )
+
+
+def html(verdict):
+    """The card as HTML, with every measure, its interval, what the rule needs and the answer."""
+    claim = verdict.claim
+    head = "".join(f'<th style="text-align: left">{name}</th>' for name in ("Measured", "95 % interval", "Needs", ""))
+    body = "".join(
+        "<tr>" + "".join(f'<td style="text-align: left">{escape(cell)}</td>' for cell in row) + "</tr>"
+        for row in _measured(verdict)
+    )
+    quotes = "<br>".join(f"“{escape(quote)}”" for quote in claim.quotes)
+    return (
+        '<div style="border: 1px solid #888; border-left: 6px solid #0072B2; padding: 0.6em 1em; max-width: 860px">'
+        f"<p><b>{claim.name} · {escape(claim.title)}</b></p><blockquote>{quotes}</blockquote>"
+        f'<p style="font-size: 1.15em"><b>{symbol_and_word(verdict)}.</b> {escape(verdict.reason)}</p>'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p><b>Rule.</b> {escape(claim.rule)}</p>"
+        f"<p><b>Literature for</b></p>{_html_list(claim.supporting)}"
+        f"<p><b>Literature against</b></p>{_html_list(claim.opposing)}</div>"
+    )
+
+
+def symbol_and_word(verdict):
+    """The verdict's word, capitalised, behind its symbol."""
+    return f"{SYMBOLS[verdict.word]} {verdict.word.capitalize()}"
+
+
+def _measured(verdict):
+    """A row for each measure: what it is, its interval, what the rule needs, and the answer."""
+    for name, measure in verdict.claim.measures.items():
+        interval = verdict.evidence[name]
+        yield measure.definition, str(interval), measure.needs, ANSWERS[measure.answer(interval)]
+
+
+def _html_list(sentences):
+    return "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
