@@ -265,13 +265,13 @@ by_layer = [drift(values).mean() for values in arms["without BatchNorm"].pre_act
 print("\nwithout BatchNorm, layer by layer:", *(f"{i}: {moved:.2f}  " for i, moved in enumerate(by_layer, start=1)))
 
 # %%
-def read_back(prediction, measured):
+def compare_prediction(prediction, measured):
     print("your prediction:", "none yet" if prediction is None else prediction, "· measured:", measured)
 
 
-read_back(my_prediction, f"layer {1 + int(np.argmax(by_layer))} moves most")
+compare_prediction(my_prediction, f"layer {1 + int(np.argmax(by_layer))} moves most")
 below = "below" if mean_interval(ratio, unit="").high < 0.5 else "not wholly below"
-read_back(my_prediction_ratio, f"the ratio above; its interval lies {below} 0.5")
+compare_prediction(my_prediction_ratio, f"the ratio above; its interval lies {below} 0.5")
 print("with BatchNorm the drift is clearly smaller:", mean_interval(ratio, unit="").high < 0.8)
 
 # %% [markdown]
@@ -317,7 +317,7 @@ print("less change of shape with BatchNorm:", bool(shape["with BatchNorm"] < sha
 my_prediction = None  # your guess: "they keep their places" or "they change places"
 
 # %% tags=["nbval-ignore-output"]
-plots.places_of_images(arms, layer=3, unit=3, seed=0, before=0, after=100)
+plots.image_positions(arms, layer=3, unit=3, seed=0, before=0, after=100)
 
 # %% [markdown]
 # **Now look again at the right half.** From one black bar to the other little happened: the same middle, somewhat
@@ -345,7 +345,7 @@ kept = np.mean([np.corrcoef(last[seed, 0, :, unit], last[seed, 4, :, unit])[0, 1
 print(f"\nlast layer with BatchNorm, correlation of an image's values at steps 0 and 100: {kept:.2f} (mean of all units)")
 
 # %%
-read_back(my_prediction, "they change places" if kept < 0.7 else "they keep their places")
+compare_prediction(my_prediction, "they change places" if kept < 0.7 else "they keep their places")
 print("BatchNorm reduces the drift of distributions far more than the travel of single images:",
       mean_interval(travel_ratio, unit="").low > 1.5 * mean_interval(ratio, unit="").high)
 
@@ -430,7 +430,7 @@ for name, values in accuracies.items():
 
 # %%
 least_shift = max(shifts, key=lambda name: shifts[name].mean())
-read_back(my_prediction, least_shift)
+compare_prediction(my_prediction, least_shift)
 print("it has learned next to nothing, below 20 % of the training images:", bool(accuracies[least_shift][-1] < 0.2))
 at_50 = {name: shifts[name][0].mean() for name in arms}  # the two with three layers
 print("after 50 steps the gradients shift more", min(at_50, key=at_50.get))
@@ -506,7 +506,7 @@ plots.drift_against_accuracy(points, steps=200)
 
 # %%
 final = {name: accuracy.mean() for name, (_, accuracy) in points.items() if name != "six layers"}
-read_back(my_prediction, sorted(final, key=final.get))
+compare_prediction(my_prediction, sorted(final, key=final.get))
 
 # %% [markdown]
 # If drift decided how well a network trains, the markers would run from the upper left to the lower right. They do not.
@@ -543,7 +543,7 @@ plain_accuracy = noise_arms["without"].recomputed.train_accuracy[:, -1]
 gains = {name: paired_difference(runs.recomputed.train_accuracy[:, -1], plain_accuracy) for name, runs in trap.items()
          if name != "plain"}
 words = {name: "faster" if gain.low > 0 else "slower" if gain.high < 0 else "undecided" for name, gain in gains.items()}
-read_back(my_prediction, words["noise around 5"])
+compare_prediction(my_prediction, words["noise around 5"])
 for name, word in words.items():
     print(f"{name:18}", word)
 

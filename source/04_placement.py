@@ -112,7 +112,7 @@ results = sweep(
     steps=150,
     evaluate_every=150,
 )
-plots.order_map(results)
+plots.placement_map(results)
 
 # %% [markdown]
 # ## At the best learning rate

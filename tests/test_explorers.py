@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from helpers.explorers import DistributionExplorer, Explorer, MomentumExplorer, NormalizationExplorer, PlacementExplorer
-from helpers.plots import accuracy_by_rate, interval_rows, order_map
+from helpers.plots import accuracy_by_rate, interval_rows, placement_map
 from helpers.statistics import Interval
 
 STEPS = (0, 50, 100)
@@ -314,8 +314,8 @@ def cells(plot):
     return [text.get_text() for text in plot.figure.axes[0].texts]
 
 
-def test_the_order_map_says_who_is_ahead():
-    plot = order_map(made_up_sweep())
+def test_the_placement_map_says_who_is_ahead():
+    plot = placement_map(made_up_sweep())
     # 4 points at 0.1 count as alike, 85 at 1 do not; the star is at the best accuracy of either order.
     assert cells(plot) == ["★ −4", "before +85"] * 4
     assert "In 4 of the 8 cells that train the two differ by less than 5 points, in 4 of the 4 starred" in plot.caption
@@ -324,16 +324,16 @@ def test_the_order_map_says_who_is_ahead():
 
 
 def test_a_learning_rate_is_chosen_on_the_training_images():
-    assert cells(order_map(made_up_sweep(shift=-0.5))) == ["−4", "★ before +85"] * 4
+    assert cells(placement_map(made_up_sweep(shift=-0.5))) == ["−4", "★ before +85"] * 4
     explorer = PlacementExplorer(made_up_sweep(shift=-0.5))
     explorer.controls["activation"].value, explorer.controls["depth"].value = "tanh", 2
     assert "none: 20.0 % at its best learning rate, 1;" in explorer.plot.caption  # 50 % at 0.1
 
 
-def test_the_order_map_follows_its_margins():
-    assert cells(order_map(made_up_sweep(), decides=0.03))[0] == "★ after +4"
-    assert "After leads by more in 4, at learning rate 0.1." in order_map(made_up_sweep(), decides=0.03).caption
-    assert "★ neither trains" in cells(order_map(made_up_sweep(), trained=0.96))
+def test_the_placement_map_follows_its_margins():
+    assert cells(placement_map(made_up_sweep(), decides=0.03))[0] == "★ after +4"
+    assert "After leads by more in 4, at learning rate 0.1." in placement_map(made_up_sweep(), decides=0.03).caption
+    assert "★ neither trains" in cells(placement_map(made_up_sweep(), trained=0.96))
 
 
 def test_interval_rows_list_every_interval_and_the_margin():

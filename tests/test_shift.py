@@ -200,7 +200,7 @@ def saturating(value):
             ["100 to 100 % of the squared drift"],
         ),
         (
-            lambda: plots.places_of_images(ARMS, layer=1, unit=0, seed=7, before=0, after=25),
+            lambda: plots.image_positions(ARMS, layer=1, unit=0, seed=7, before=0, after=25),
             ["drifts by 1.00, an image travels by 1.00 (correlation of old and new values 1.00)", "drifts by 0.00, an"],
         ),
         (
@@ -238,7 +238,7 @@ def one_layer(runs):
         lambda arms: plots.ridgelines(arms, layer=1, unit=0, seed=5, every=1),
         plots.drift_over_training,
         plots.drift_parts_bars,
-        lambda arms: plots.places_of_images(arms, layer=1, unit=0, seed=7, before=0, after=25),
+        lambda arms: plots.image_positions(arms, layer=1, unit=0, seed=7, before=0, after=25),
     ],
     ids=["percentiles", "ridgelines", "drift", "parts", "places"],
 )
