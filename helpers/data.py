@@ -1,13 +1,18 @@
 """The data sets of the course: small real images, standardised, split by a seed, without a download by default."""
 
 import dataclasses
+import hashlib
+import os
 from dataclasses import dataclass
 
 import numpy as np
 
-# What `load()` gives: the data of all notebooks. Other data is this one edit (docs/instructors.md), for instance
-# {"name": "fashion_mnist", "image_size": 8, "train_size": 1200, "test_size": 597}
-COURSE_DATA = {"name": "digits"}
+from helpers.environment import first_seed
+
+# The data of all notebooks is what the environment variable COURSE_DATA names, by default the digits. Each in the size
+# of the digits, so that the same networks fit: 64 features, 1200 training and 597 test images.
+AS_DIGITS = {"image_size": 8, "train_size": 1200, "test_size": 597}
+COURSE_DATA = {"digits": {}, "mnist": AS_DIGITS, "fashion_mnist": AS_DIGITS}
 
 FASHION_CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
@@ -22,7 +27,9 @@ class Dataset:
     x_train, x_test: float32, (examples, features), standardised: (pixel - mean) / std.
     y_train, y_test: int32, (examples,), the class of each image as an index into class_names.
     mean, std: one number each, in grey levels: the mean and standard deviation of all training pixels.
-    image_shape: (height, width) of an image. origin: the call that made this data set, in words.
+    image_shape: (height, width) of an image. name, title: the data set's name for `load` and for a reader.
+    shows: what the images show and with which grey levels, in words. origin: the call that made this data set, in
+    words. sha256: of all images in grey levels and their labels, before anything is changed by `replace`.
     """
 
     x_train: np.ndarray
@@ -33,9 +40,18 @@ class Dataset:
     mean: float
     std: float
     image_shape: tuple[int, int]
+    name: str
+    title: str
+    shows: str
     source: str
     licence: str
     origin: str
+    sha256: str
+
+    @property
+    def chance(self):
+        """The accuracy of always answering with the most frequent class of the test images, a share from 0 to 1."""
+        return float(np.bincount(self.y_test).max() / len(self.y_test))
 
     def pixels(self, x):
         """Standardised rows (n, features) as images in grey levels again: (n, height, width)."""
@@ -59,9 +75,10 @@ class Dataset:
 def load(name=None, *, seed=None, train_size=None, test_size=None, image_size=None):
     """Load a data set by name: "digits" (no download), "mnist" or "fashion_mnist" (downloaded once by Keras).
 
-    Without a name: the course's data, COURSE_DATA above; what you give beside it counts before what stands there.
-    seed: which examples are used for training and for testing, by default 0 (digits are split by it; MNIST and
-    Fashion-MNIST come split, there it chooses the examples of a smaller `train_size` or `test_size`).
+    Without a name: the course's data, which the environment variable COURSE_DATA names (by default "digits"), in the
+    size of COURSE_DATA above; what you give beside it counts before what stands there.
+    seed: which examples are used for training and for testing, by default the course's first seed (digits are split by
+    it; MNIST and Fashion-MNIST come split, there it chooses the examples of a smaller `train_size` or `test_size`).
     train_size, test_size: numbers of examples; by default 1200 and 597 of the digits, all of the others.
     image_size: pixels per side, by default as the images come: 8 of the digits, 28 of the others. These are padded to
     32 pixels and averaged over blocks, so 8 gives 64 features as the digits have.
@@ -69,10 +86,11 @@ def load(name=None, *, seed=None, train_size=None, test_size=None, image_size=No
     Raises ValueError for an unknown name or impossible sizes, ConnectionError where a download fails.
     """
     given = {"seed": seed, "train_size": train_size, "test_size": test_size, "image_size": image_size}
-    settings = {"seed": 0, "train_size": None, "test_size": None, "image_size": None}
-    settings |= COURSE_DATA if name is None else {"name": name}
+    settings = {"seed": first_seed(), "train_size": None, "test_size": None, "image_size": None}
+    if name is None:
+        name = os.environ.get("COURSE_DATA", "digits")
+        settings |= COURSE_DATA.get(name, {})
     settings |= {key: value for key, value in given.items() if value is not None}
-    name = settings.pop("name")
     if name not in _LOADERS:
         raise ValueError(f"Unknown data set {name!r}. Choose one of: {', '.join(_LOADERS)}.")
     return _LOADERS[name](**settings)
@@ -99,6 +117,8 @@ def _load_digits(seed, train_size, test_size, image_size):
     x_train, x_test, y_train, y_test = parts
     return _standardised(
         "digits", seed, (x_train, y_train), (x_test, y_test), (8, 8), DIGIT_CLASSES, image_size,
+        title="digits",
+        shows="handwritten digits, with 17 grey levels from 0 (paper) to 16 (full ink)",
         source="Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, test part, "
         "by way of scikit-learn (E. Alpaydin and C. Kaynak, 1998)",
         licence="CC BY 4.0",
@@ -108,6 +128,8 @@ def _load_digits(seed, train_size, test_size, image_size):
 def _load_mnist(seed, train_size, test_size, image_size):
     return _load_from_keras(
         "mnist", seed, train_size, test_size, image_size, DIGIT_CLASSES,
+        title="MNIST",
+        shows="handwritten digits, with grey levels from 0 (paper) to 255 (full ink)",
         source="MNIST (Y. LeCun, C. Cortes and C. Burges), by way of keras.datasets",
         licence="CC BY-SA 3.0",
     )  # fmt: skip
@@ -116,6 +138,8 @@ def _load_mnist(seed, train_size, test_size, image_size):
 def _load_fashion_mnist(seed, train_size, test_size, image_size):
     return _load_from_keras(
         "fashion_mnist", seed, train_size, test_size, image_size, FASHION_CLASSES,
+        title="Fashion-MNIST",
+        shows="clothes, shoes and bags, with grey levels from 0 (background) to 255 (lightest cloth)",
         source="Fashion-MNIST (H. Xiao, K. Rasul and R. Vollgraf, Zalando, 2017), by way of keras.datasets",
         licence="MIT",
     )  # fmt: skip
@@ -124,7 +148,7 @@ def _load_fashion_mnist(seed, train_size, test_size, image_size):
 _LOADERS = {"digits": _load_digits, "mnist": _load_mnist, "fashion_mnist": _load_fashion_mnist}
 
 
-def _load_from_keras(name, seed, train_size, test_size, image_size, class_names, *, source, licence):
+def _load_from_keras(name, seed, train_size, test_size, image_size, class_names, **in_words):
     if image_size is not None:
         _size_from(image_size, (1, 2, 4, 8, 16, 32), repr(name))
     from helpers import environment
@@ -147,7 +171,7 @@ def _load_from_keras(name, seed, train_size, test_size, image_size, class_names,
         x_train, x_test = _resized(x_train, image_size), _resized(x_test, image_size)
     return _standardised(
         name, seed, (x_train, y_train[train]), (x_test, y_test[test]), x_train.shape[1:], class_names, image_size,
-        source=source, licence=licence,
+        **in_words,
     )  # fmt: skip
 
 
@@ -158,7 +182,7 @@ def _resized(images, size):
     return padded.reshape(len(images), size, block, size, block).mean(axis=(2, 4))
 
 
-def _standardised(name, seed, train, test, image_shape, class_names, image_size, *, source, licence):
+def _standardised(name, seed, train, test, image_shape, class_names, image_size, **in_words):
     (x_train, y_train), (x_test, y_test) = train, test
     mean, std = float(np.mean(x_train)), float(np.std(x_train))
     resized = "" if image_size is None else f", image_size={image_size}"
@@ -172,10 +196,19 @@ def _standardised(name, seed, train, test, image_shape, class_names, image_size,
         mean=mean,
         std=std,
         image_shape=tuple(image_shape),
-        source=source,
-        licence=licence,
+        name=name,
+        sha256=_fingerprint(x_train, y_train, x_test, y_test),
+        **in_words,
         origin=f"load({name!r}, seed={seed}, train_size={len(x_train)}, test_size={len(x_test)}{resized})",
     )
+
+
+def _fingerprint(*arrays):
+    """The SHA-256 of arrays of numbers, whatever integer or floating type they come in."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+    return digest.hexdigest()
 
 
 def _choose(random, total, size, what, smallest):

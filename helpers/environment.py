@@ -62,6 +62,22 @@ def _split_processor(tf, parts):
         )
 
 
+def first_seed():
+    """The number from which all seeds of the course count: 0, or what the environment variable SEEDS_FROM says.
+
+    Raises ValueError where that is no whole number of at least 0.
+    """
+    text = os.environ.get("SEEDS_FROM", "0")
+    if not text.isdecimal():
+        raise ValueError(f"SEEDS_FROM must be a whole number of at least 0, received {text!r}.")
+    return int(text)
+
+
+def seeds(count, *, skip=0):
+    """`count` seeds of the course, a range from `first_seed()` on; skip: how many others have been used before."""
+    return range(first_seed() + skip, first_seed() + skip + count)
+
+
 def versions():
     """The versions of what the course stands on, as one line of text. Imports none of it."""
     found = {"Python": platform.python_version()}

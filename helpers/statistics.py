@@ -82,6 +82,19 @@ def share_interval(happened):
     return Interval(float(happened.mean()), interval.low, interval.high, len(happened))
 
 
+def share_of_reachable(accuracy, *, chance, best):
+    """How far accuracies have come from chance to the best that was reached: 0 at `chance`, 1 at `best`.
+
+    accuracy: shares from 0 to 1, of any shape. chance: the accuracy of guessing, as `Dataset.chance`. best: the highest
+    mean accuracy of all arms that are compared. Where even the best arm has come less than a tenth of the way from
+    chance to 1, nothing was learned that others could be measured by, and every share is 0.
+    """
+    accuracy = np.asarray(accuracy, dtype=np.float64)
+    if best - chance < 0.1 * (1 - chance):
+        return np.zeros_like(accuracy)
+    return (accuracy - chance) / (best - chance)
+
+
 def _finite(values):
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or len(values) < 2:

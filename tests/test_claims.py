@@ -5,7 +5,8 @@ import json
 import pytest
 
 from helpers import claims
-from helpers.claims import verdicts
+from helpers.claims import results
+from helpers.data import load
 from helpers.statistics import Interval
 
 
@@ -150,48 +151,102 @@ def test_only_the_html_card_holds_measured_numbers(name):
         assert card.word in text.lower()
 
 
-def test_nothing_is_written_unless_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(verdicts, "RESULTS", tmp_path)
-    monkeypatch.delenv("COURSE_RECORD_RESULTS", raising=False)
-    claims.record(claims.verdict("C3", evidence("C3")), networks="none")
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ValueError, match="at least one setting"):
-        claims.record(claims.verdict("C3", evidence("C3")))
-
-
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """Results files of C3 and C8."""
-    monkeypatch.setattr(verdicts, "RESULTS", tmp_path)
-    monkeypatch.setenv("COURSE_RECORD_RESULTS", "1")
-    claims.record(claims.verdict("C3", evidence("C3", **NO_ORDER)), networks="made up", seeds=8)
-    claims.record(claims.verdict("C8", evidence("C8", large_batch_loss=False)), networks="made up")
+def results_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.delenv("SEEDS_FROM", raising=False)
+    monkeypatch.delenv("COURSE_DATA", raising=False)
     return tmp_path
 
 
+def test_nothing_is_written_unless_asked_for(results_folder, monkeypatch):
+    monkeypatch.delenv("COURSE_RECORD_RESULTS", raising=False)
+    claims.record(claims.verdict("C3", evidence("C3")), load("digits"), networks="none")
+    assert list(results_folder.iterdir()) == []
+    with pytest.raises(ValueError, match="at least one setting"):
+        claims.record(claims.verdict("C3", evidence("C3")), load("digits"))
+
+
+@pytest.fixture
+def folder(results_folder, monkeypatch):
+    """Results of C3 and C8 on digits, and of C3 from other seeds, with another word."""
+    monkeypatch.setenv("COURSE_RECORD_RESULTS", "1")
+    digits = load("digits")
+    claims.record(claims.verdict("C3", evidence("C3", **NO_ORDER)), digits, networks="made up", seeds=8)
+    claims.record(claims.verdict("C8", evidence("C8", large_batch_loss=False)), digits, networks="made up")
+    monkeypatch.setenv("SEEDS_FROM", "100")
+    claims.record(claims.verdict("C3", evidence("C3")), load("digits"), networks="made up")
+    monkeypatch.delenv("SEEDS_FROM")
+    return results_folder
+
+
 def test_what_was_recorded_comes_back(folder):
-    found = claims.recorded(folder)
-    assert list(found) == ["C3", "C8"]
-    assert found["C3"] == claims.verdict("C3", evidence("C3", **NO_ORDER))
-    content = json.loads((folder / "C3.json").read_text())
+    first, again = claims.replications(folder)
+    assert (first.name, first.title) == ("digits", "digits")
+    assert (again.name, again.title) == ("digits_seeds_from_100", "digits again")
+    assert list(first.verdicts) == ["C3", "C8"]
+    assert first.verdicts["C3"] == claims.verdict("C3", evidence("C3", **NO_ORDER))
+    content = json.loads((folder / "digits" / "C3.json").read_text())
     assert content["settings"] == {"networks": "made up", "seeds": 8}
+    assert content["data"]["sha256 of the images"] == load("digits").sha256
     assert "Keras" in content["versions"]
 
 
 def test_a_file_that_contradicts_the_rule_is_refused(folder):
-    content = json.loads((folder / "C3.json").read_text())
-    (folder / "C3.json").write_text(json.dumps({**content, "verdict": S}))
-    with pytest.raises(ValueError, match=r"C3.json does not say what the rule says; build 04_placement again"):
-        claims.recorded(folder)
+    path = folder / "digits" / "C3.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "verdict": S}))
+    with pytest.raises(ValueError, match=r"digits/C3.json does not say what the rule says; run 04_placement again"):
+        claims.replications(folder)
+
+
+def test_a_card_says_what_others_found(folder):
+    here = claims.verdict("C3", evidence("C3", **NO_ORDER))  # on digits, as recorded; from other seeds another word
+    assert list(here.elsewhere) == ["digits again"]
+    for text in (str(here), here._repr_markdown_(), here._repr_html_()):
+        assert f"On digits again: {S}. Before the activation is better" in text
+    assert "elsewhere" not in str(claims.verdict("C8", evidence("C8")))
+
+
+@pytest.mark.parametrize(("answers", "said", "unsaid"), [
+    ({}, "On digits again the same, word and reason.", "another reason"),
+    ({"some_loss": False}, "On digits again the same word, but another reason: Before", "word and reason"),
+    (NO_ORDER, f"On digits again: {S}. Before", "the same"),
+])  # fmt: skip
+def test_a_card_compares_word_and_reason(folder, answers, said, unsaid):
+    card = str(claims.verdict("C3", evidence("C3", **answers)))
+    assert said in card
+    assert unsaid not in card
+
+
+def test_a_learners_own_rule_is_not_stopped_by_the_recorded_ones(folder):
+    path = folder / "digits_seeds_from_100" / "C3.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "verdict": N}))
+    assert claims.verdict("C3", evidence("C3")).elsewhere["digits again"].word == S
 
 
 def test_the_table_names_every_claim_and_what_is_not_measured_yet(folder):
-    rows = claims.Table(folder, links="notebooks/").markdown.splitlines()[2:]
-    assert [row.split("|")[1].strip() for row in rows] == list(claims.CLAIMS)
+    table = claims.Table(folder, links="notebooks/").markdown
+    head, _, *rows = table.split("\n\n")[0].splitlines()
+    assert head == "| | The lesson says | digits | digits again |"
+    assert [row.split("]")[0].strip("| [") for row in rows] == list(claims.CLAIMS)
     assert X in rows[2]
+    assert S in rows[2]
     assert "(notebooks/04_placement.ipynb)" in rows[2]
-    assert "not measured yet" in rows[0]
-    assert all(row.count("|") == 6 for row in rows)
+    assert rows[0].count("not measured yet") == 2
+    assert rows[7].count("not measured yet") == 1
+    assert all(row.count("|") == 5 for row in rows)
+
+
+def test_under_the_table_stand_the_reasons_and_where_they_differ(folder):
+    reasons = claims.Table(folder).markdown.split("\n\n")[1].splitlines()
+    assert len(reasons) == len(claims.CLAIMS)
+    assert "in both directions" in reasons[2]
+    assert "*digits again:* Before the activation is better" in reasons[2]
+    assert "*digits" not in reasons[7]
+
+
+def test_without_any_results_the_table_still_names_the_claims(tmp_path):
+    assert claims.Table(tmp_path).markdown.count("not measured yet") == 2 * len(claims.CLAIMS)
 
 
 def test_every_claim_stands_on_its_own():

@@ -1,13 +1,11 @@
 """The data sets: real, standardised by the training set, split by a seed, and clear about what does not work."""
 
-import ast
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from helpers import data
 from helpers.data import load
 
 ROOT = Path(__file__).parent.parent
@@ -149,17 +147,12 @@ def test_digits_have_one_size():
 
 
 def test_without_a_name_it_is_the_data_of_the_course(monkeypatch):
-    monkeypatch.setattr(data, "COURSE_DATA", {"name": "digits"})
+    monkeypatch.delenv("COURSE_DATA", raising=False)
     assert repr(load()) == repr(load("digits")) == "load('digits', seed=0, train_size=1200, test_size=597)"
-    monkeypatch.setattr(data, "COURSE_DATA", {"name": "digits", "seed": 5})
-    np.testing.assert_array_equal(load().x_train, load("digits", seed=5).x_train)
-    np.testing.assert_array_equal(load(seed=0).x_train, load("digits").x_train)
 
 
-def test_the_one_edit_of_the_instructor_guide_gives_the_notebooks_clothes(keras_images, monkeypatch):
-    guide = (ROOT / "docs" / "instructors.md").read_text(encoding="utf-8")
-    edit = re.search(r"^COURSE_DATA = (.*)$", guide, re.MULTILINE)[1]
-    monkeypatch.setattr(data, "COURSE_DATA", ast.literal_eval(edit))
+def test_the_environment_names_the_data_of_the_course(keras_images, monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", "fashion_mnist")
     clothes = load()
     assert (clothes.x_train.shape, clothes.x_test.shape) == ((1200, 64), (597, 64))
     assert clothes.class_names[0] == "T-shirt/top"
@@ -172,11 +165,45 @@ def test_the_one_edit_of_the_instructor_guide_gives_the_notebooks_clothes(keras_
     assert load("mnist").x_train.shape == (1500, 784)
 
 
+def test_the_environment_can_name_only_what_there_is(monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", "cifar")
+    with pytest.raises(ValueError, match=r"Unknown data set 'cifar'.*digits, mnist, fashion_mnist"):
+        load()
+
+
+def test_the_first_seed_decides_the_split_where_no_seed_is_given(monkeypatch):
+    monkeypatch.setenv("SEEDS_FROM", "100")
+    np.testing.assert_array_equal(load("digits").x_train, load("digits", seed=100).x_train)
+    assert not np.array_equal(load("digits").y_test, load("digits", seed=0).y_test)
+
+
+def test_every_data_set_says_what_it_shows(keras_images):
+    for name in ("digits", "mnist", "fashion_mnist"):
+        images = load(name)
+        assert images.name == name
+        assert "grey levels" in images.shows
+        assert images.title
+    assert "ink" not in load("fashion_mnist").shows
+
+
+def test_the_fingerprint_is_that_of_the_images_and_labels():
+    first, again, other = load("digits"), load("digits"), load("digits", seed=1)
+    assert first.sha256 == again.sha256 != other.sha256
+    assert len(first.sha256) == 64
+    assert first.replace("labels shuffled", y_train=first.y_train[::-1]).sha256 == first.sha256
+
+
+def test_chance_is_the_most_frequent_class_of_the_test_images():
+    digits = load("digits")
+    assert digits.chance == max(np.mean(digits.y_test == label) for label in range(10))
+    assert digits.replace("all alike", y_test=np.zeros_like(digits.y_test)).chance == 1
+
+
 @pytest.mark.parametrize("source", sorted((ROOT / "source").glob("*.py")), ids=lambda path: path.stem)
 def test_no_notebook_names_the_data_by_itself(source):
     code = [line for line in source.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     assert not [line for line in code if re.search(r"""\bload\(["']""", line)], (
-        "COURSE_DATA in helpers/data.py names it"
+        "the environment variable COURSE_DATA names it"
     )
 
 

@@ -240,3 +240,19 @@ def test_a_learner_installs_no_test_tool():
     for line in text.splitlines():
         if "==" in line:
             assert line in dev, f"{line} is not in the development lock"
+
+
+def test_seeds_count_from_zero_unless_told_otherwise(monkeypatch):
+    monkeypatch.delenv("SEEDS_FROM", raising=False)
+    assert list(environment.seeds(3)) == [0, 1, 2]
+    assert list(environment.seeds(2, skip=8)) == [8, 9]
+    monkeypatch.setenv("SEEDS_FROM", "100")
+    assert list(environment.seeds(3)) == [100, 101, 102]
+    assert list(environment.seeds(2, skip=8)) == [108, 109]
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "many"])
+def test_a_first_seed_that_is_no_number_is_refused(text, monkeypatch):
+    monkeypatch.setenv("SEEDS_FROM", text)
+    with pytest.raises(ValueError, match=f"SEEDS_FROM must be a whole number of at least 0, received '{text}'"):
+        environment.first_seed()

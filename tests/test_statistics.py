@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.statistics import mean_interval, paired_difference, share_interval
+from helpers.statistics import mean_interval, paired_difference, share_interval, share_of_reachable
 
 
 def test_mean_uses_students_t():
@@ -80,3 +80,14 @@ def test_a_pair_is_a_seed():
     first, second = [0.1, 0.2, 0.3, 0.4], [0.4, 0.1, 0.2, 0.3]
     assert paired_difference(first, second) == mean_interval(np.subtract(first, second), "points")
     assert paired_difference(first, second).high > 0.2  # not sorted: the pairs disagree widely
+
+
+def test_the_share_of_what_can_be_reached():
+    shares = share_of_reachable([0.1, 0.5, 0.9, 0.05], chance=0.1, best=0.9)
+    np.testing.assert_allclose(shares, [0, 0.5, 1, -0.0625])
+    assert share_of_reachable(np.full((2, 3), 0.9), chance=0.1, best=0.9).shape == (2, 3)
+
+
+def test_where_nobody_learns_nobody_reaches_anything():
+    assert share_of_reachable([0.1, 0.15, 0.18], chance=0.1, best=0.18).tolist() == [0, 0, 0]
+    assert share_of_reachable([0.1, 0.2], chance=0.1, best=0.2)[1] == 1

@@ -13,7 +13,9 @@ def text(verdict):
     quotes = "\n".join(f"  “{quote}”" for quote in verdict.claim.quotes)
     return (
         f"{verdict.claim.name} · {verdict.claim.title}\nThe lesson says:\n{quotes}\n"
-        f"Verdict: {verdict.word.upper()}\n{verdict.reason}\nRule: {verdict.claim.rule}"
+        f"Verdict: {verdict.word.upper()}\n{verdict.reason}\n"
+        + "".join(f"{sentence}\n" for sentence in said_elsewhere(verdict))
+        + f"Rule: {verdict.claim.rule}"
     )
 
 
@@ -24,9 +26,10 @@ def markdown(verdict):
     supporting, opposing = (
         "\n".join(f"- {sentence}" for sentence in sentences) for sentences in (claim.supporting, claim.opposing)
     )
+    elsewhere = "".join(f"{sentence}\n\n" for sentence in said_elsewhere(verdict))
     return (
         f"**{claim.name} · {claim.title}**\n\n{quotes}\n\n**{symbol_and_word(verdict)}.** {verdict.reason}\n\n"
-        f"*Rule:* {claim.rule}\n\n*For:*\n{supporting}\n\n*Against:*\n{opposing}"
+        f"{elsewhere}*Rule:* {claim.rule}\n\n*For:*\n{supporting}\n\n*Against:*\n{opposing}"
     )
 
 
@@ -39,11 +42,13 @@ def html(verdict):
         for row in _measured(verdict)
     )
     quotes = "<br>".join(f"“{escape(quote)}”" for quote in claim.quotes)
+    elsewhere = "".join(f"<p>{escape(sentence)}</p>" for sentence in said_elsewhere(verdict))
     return (
         '<div style="border: 1px solid #888; border-left: 6px solid #0072B2; padding: 0.6em 1em; max-width: 860px">'
         f"<p><b>{claim.name} · {escape(claim.title)}</b></p><blockquote>{quotes}</blockquote>"
         f'<p style="font-size: 1.15em"><b>{symbol_and_word(verdict)}.</b> {escape(verdict.reason)}</p>'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p><b>Rule.</b> {escape(claim.rule)}</p>"
+        f"{elsewhere}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f"<p><b>Rule.</b> {escape(claim.rule)}</p>"
         f"<p><b>Literature for</b></p>{_html_list(claim.supporting)}"
         f"<p><b>Literature against</b></p>{_html_list(claim.opposing)}</div>"
     )
@@ -52,6 +57,19 @@ def html(verdict):
 def symbol_and_word(verdict):
     """The verdict's word, capitalised, behind its symbol."""
     return f"{SYMBOLS[verdict.word]} {verdict.word.capitalize()}"
+
+
+def said_elsewhere(verdict):
+    """What the same notebook found on other data or from other seeds: one sentence for each, the like ones first."""
+    alike, sentences = [], []
+    for title, other in verdict.elsewhere.items():
+        if (other.word, other.reason) == (verdict.word, verdict.reason):
+            alike.append(title)
+        elif other.word == verdict.word:
+            sentences.append(f"On {title} the same word, but another reason: {other.reason}")
+        else:
+            sentences.append(f"On {title}: {other.word}. {other.reason}")
+    return [f"On {' and '.join(alike)} the same, word and reason."] * bool(alike) + sentences
 
 
 def _measured(verdict):
