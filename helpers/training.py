@@ -181,7 +181,7 @@ def train_many(
     build: a function without arguments that returns a Keras model: (batch, features) -> (batch, outputs), with a
         linear output (logits), a softmax or a sigmoid. One output means two classes, 0 and 1.
     dataset: what `helpers.data.load` returns, or a list of such data sets of the same sizes, one for each seed.
-    seeds: how many (0, 1, 2, ...) or which. A seed decides the initial weights, the order of the batches and the
+    seeds: how many (0, 1, 2, ..., or from the course's first seed on) or which. A seed decides the initial weights, the order of the batches and the
         dropout masks, and it decides them alike for every architecture: kernel k of the same shape and initialiser
         starts with the same values, so that the runs of two architectures are pairs. Weights that `build()` sets
         itself, such as those of a model that was trained before, stay as they are for every seed.
@@ -206,7 +206,7 @@ def train_many(
 def _settings(build, dataset, seeds, steps, batch_size, optimizer, evaluate_every, probes, order):
     """The arguments of `train_many` as `Settings`, checked as far as no model is needed. Raises ValueError."""
     if isinstance(seeds, (int, np.integer)):
-        seeds = range(seeds)
+        seeds = environment.seeds(seeds)
     elif not np.iterable(seeds):
         raise ValueError(f"seeds must be a whole number or a list of whole numbers, received {seeds!r}.")
     seeds = tuple(int(seed) for seed in seeds)

@@ -48,32 +48,35 @@ print("The course is tested with these versions.")
 # %% [markdown]
 # ## The data
 #
-# Everything runs on 1 797 real images of handwritten digits that come with scikit-learn, so nothing is downloaded.
-# Each image has 8 by 8 pixels with 17 grey levels, from 0 (paper) to 16 (full ink). A network sees an image as a row of 64 numbers.
-# From all pixels the same mean was subtracted, and all were divided by the same standard deviation: those of all pixels of the training
-# images together.
-# **Look for** a digit that you cannot read yourself: no network will be right on all of them.
+# Everything runs on small real images. Unless you choose others, they are the handwritten digits that come with
+# scikit-learn, so nothing is downloaded. A network sees an image as one row of numbers, a number for each pixel.
+# From all pixels the same mean was subtracted, and all were divided by the same standard deviation: those of all pixels
+# of the training images together.
+# **Look for** an image that you could not name yourself: no network will be right on all of them.
 
 # %%
 import matplotlib.pyplot as plt
 
 from helpers.data import load
 
-digits = load()
+dataset = load()
+print(dataset)
+print("They show", dataset.shows)
 figure, axes = plt.subplots(2, 12, figsize=(9, 1.8))
-for axis, image, label in zip(axes.flat, digits.pixels(digits.x_train), digits.y_train):
+for axis, image, label in zip(axes.flat, dataset.pixels(dataset.x_train), dataset.y_train):
     axis.imshow(image, cmap="gray_r")
-    axis.set_title(digits.class_names[label], fontsize=9)
+    axis.set_title(dataset.class_names[label][:10], fontsize=9 if len(dataset.class_names[label]) < 3 else 6)
     axis.axis("off")
 plt.show()
 
 # %%
-print("training rows:", digits.x_train.shape, "  test rows:", digits.x_test.shape)
+print("training rows:", dataset.x_train.shape, "  test rows:", dataset.x_test.shape)
 print("mean and standard deviation of the training pixels:",
-      digits.x_train.mean().round(3) + 0.0, digits.x_train.std().round(3))
+      dataset.x_train.mean().round(3) + 0.0, dataset.x_train.std().round(3))
 
 # %% [markdown]
-# With an internet connection, `load("mnist")` and `load("fashion_mnist")` give you larger images in the same form.
+# The whole course also runs on other images, which Keras downloads once: start Jupyter with `COURSE_DATA=fashion_mnist`
+# (or `mnist`) in the environment. The table at the end of this notebook shows what comes out there.
 #
 # ## Predict, run, compare
 #
@@ -88,16 +91,16 @@ print("mean and standard deviation of the training pixels:",
 my_prediction = None  # True or False
 
 # %%
-means = digits.x_train[:32].mean(axis=0)
+means = dataset.x_train[:32].mean(axis=0)
 all_zero = bool(abs(means).max() < 0.01)
 print("every pixel's mean is 0:", all_zero, "· your prediction:", "no prediction yet" if my_prediction is None else my_prediction)
 
 # %% [markdown]
-# No. The corners of the images are nearly always paper, the middle is often ink, and subtracting one number from all pixels cannot make
-# both means 0. Besides, the next 32 images would have other means. Batch Normalization begins by making the mean of every feature of every batch 0:
+# No. The corners of the images are nearly always empty and the middle is often filled, and subtracting one number from all pixels
+# cannot make both means 0. Besides, the next 32 images would have other means. Batch Normalization begins by making the mean of every feature of every batch 0:
 
 # %%
-batch = digits.x_train[:32]
+batch = dataset.x_train[:32]
 centred = batch - batch.mean(axis=0)
 print("largest mean before:", abs(batch.mean(axis=0)).max().round(2), "  after:", abs(centred.mean(axis=0)).max().round(5))
 

@@ -45,7 +45,7 @@ import helpers  # noqa: F401
 # ## A network to look into
 #
 # We rebuild in small the network of the paper that introduced Batch Normalization (Ioffe & Szegedy 2015, Figure 1):
-# three hidden layers of 100 sigmoid units, small random initial weights, images of handwritten digits. (A sigmoid
+# three hidden layers of 100 sigmoid units, small random initial weights, small real images. (A sigmoid
 # squeezes any number into the range from 0 to 1: −4 becomes 0.02, 0 becomes 0.5, 4 becomes 0.98.) Loading TensorFlow
 # takes a few seconds.
 
@@ -60,8 +60,8 @@ from helpers.training import Probes, sweep, train_many
 import keras
 from keras.layers import Activation, BatchNormalization, Dense
 
-digits = load()
-print(digits)
+dataset = load()
+print(dataset)
 
 
 def network(batchnorm, depth=3, noise=None):
@@ -96,7 +96,7 @@ for build in (without, with_batchnorm):
 # 8 draws of the initial weights and of the order of the batches. Look for the highest number in the last column.
 
 # %% tags=["nbval-ignore-output"]
-rates = sweep({"learning_rate": [0.1, 0.3, 1.0, 3.0]}, without, digits, seeds=range(8), steps=200, batch_size=60)
+rates = sweep({"learning_rate": [0.1, 0.3, 1.0, 3.0]}, without, dataset, seeds=8, steps=200, batch_size=60)
 # A `train_accuracy` has the shape (seeds, evaluations), so [:, -1] is every seed's at the end. `recomputed` is explained below.
 after_200 = {point["learning_rate"]: runs.recomputed.train_accuracy[:, -1].mean()
              for point, runs in zip(rates.points, rates.runs, strict=True)}
@@ -115,7 +115,7 @@ print("the best learning rate for the plain network:", best_rate)
 
 # %%
 def train(build, steps):
-    return train_many(build, digits, seeds=range(8), steps=steps, batch_size=60, optimizer=keras.optimizers.SGD(best_rate),
+    return train_many(build, dataset, seeds=8, steps=steps, batch_size=60, optimizer=keras.optimizers.SGD(best_rate),
                       evaluate_every=50, probes=Probes(at=tuple(range(0, steps + 1, 25)), rows=128))
 
 
@@ -129,7 +129,7 @@ plots.learning_curves(arms, "train_accuracy", statistics="recomputed")
 for name, runs in arms.items():
     values = list(runs.pre_activations.values())
     print(f"{name}: {len(values)} layers, each {values[0].shape} = (seeds, probes, images, units)")
-    assert not runs.diverged, "a run diverged: try a smaller learning rate"
+    print("   seeds whose runs diverged:", runs.diverged or "none")
 
 # %% [markdown]
 # Same initial weights, same batches, the learning rate that the plain network likes best, and yet: with BatchNorm the
@@ -150,7 +150,7 @@ for name, runs in arms.items():
 my_prediction = None  # your guess: 1, 2 or 3
 
 # %% tags=["nbval-ignore-output"]
-plots.percentiles_over_training(arms, unit=3, seed=0)
+plots.percentiles_over_training(arms, unit=3)
 
 # %% [markdown]
 # Follow the upper right panel from the left. At step 0 the three lines are one: all images look nearly the same to this
@@ -160,7 +160,7 @@ plots.percentiles_over_training(arms, unit=3, seed=0)
 # The same unit again, with its whole distribution instead of three lines. Each hill is one moment; time goes upwards.
 
 # %% tags=["nbval-ignore-output"]
-plots.ridgelines(arms, layer=3, unit=3, seed=0)
+plots.ridgelines(arms, layer=3, unit=3)
 
 # %% [markdown]
 # Two networks, one data set. On the left the sigmoid gets its inputs now near 0, now far from it, first as a needle,
@@ -317,12 +317,12 @@ print("less change of shape with BatchNorm:", bool(shape["with BatchNorm"] < sha
 my_prediction = None  # your guess: "they keep their places" or "they change places"
 
 # %% tags=["nbval-ignore-output"]
-plots.image_positions(arms, layer=3, unit=3, seed=0, before=0, after=100)
+plots.image_positions(arms, layer=3, unit=3, before=0, after=100)
 
 # %% [markdown]
 # **Now look again at the right half.** From one black bar to the other little happened: the same middle, somewhat
 # more spread. A percentile plot shows no more than that. And between them everything happened. It has to: at step 0 this network knew nothing, at
-# step 100 it knew nearly all digits. What the *next layer* receives is not a histogram but this image's value, and that
+# step 100 it got most training images right. What the *next layer* receives is not a histogram but this image's value, and that
 # value was thrown about.
 #
 # For a number, pair by image instead of by rank. We call it **travel**: the root of the mean squared difference between
@@ -341,7 +341,7 @@ print("                                     drift ", mean_interval(ratio, unit="
 
 last = list(arms["with BatchNorm"].pre_activations.values())[-1]
 kept = np.mean([np.corrcoef(last[seed, 0, :, unit], last[seed, 4, :, unit])[0, 1]
-                for seed in range(8) for unit in range(100)])  # probe 4 is step 100
+                for seed in range(len(last)) for unit in range(100)])  # probe 4 is step 100
 print(f"\nlast layer with BatchNorm, correlation of an image's values at steps 0 and 100: {kept:.2f} (mean of all units)")
 
 # %%
@@ -379,8 +379,9 @@ def gradients(model, x, y):
 
 
 # %% tags=["nbval-ignore-output"]
-model = arms["without BatchNorm"].model(seed=0)  # as it was after the last step
-x, y = digits.x_train[:60], digits.y_train[:60]
+plain = arms["without BatchNorm"]
+model = plain.model(plain.seeds[0])  # as it was after the last step
+x, y = dataset.x_train[:60], dataset.y_train[:60]
 g_before = gradients(model, x, y)
 for variable, step in zip(model.trainable_variables[:-2], g_before[:-2], strict=True):  # all but the last layer's
     variable.assign(variable - best_rate * step)
@@ -400,6 +401,7 @@ my_prediction = None  # your guess: "without", "with" or "six layers"
 
 # %% tags=["nbval-ignore-output"]
 from helpers.shift import gradient_shift
+from helpers.statistics import share_of_reachable
 
 six_layers = functools.partial(network, batchnorm=False, depth=6)
 stages = (50, 200)
@@ -431,12 +433,14 @@ for name, values in accuracies.items():
 # %%
 least_shift = max(shifts, key=lambda name: shifts[name].mean())
 compare_prediction(my_prediction, least_shift)
-print("it has learned next to nothing, below 20 % of the training images:", bool(accuracies[least_shift][-1] < 0.2))
+best = max(values[-1] for values in accuracies.values())
+came_far = share_of_reachable(accuracies[least_shift][-1], chance=dataset.chance, best=best)
+print("it has come less than a tenth of the way from guessing to the best of the three:", bool(came_far < 0.1))
 at_50 = {name: shifts[name][0].mean() for name in arms}  # the two with three layers
 print("after 50 steps the gradients shift more", min(at_50, key=at_50.get))
 
 # %% [markdown]
-# The network with the "perfect" score sits at 10 % accuracy: it guesses one of ten digits. Its gradients do not change
+# The network with the "perfect" score is hardly better than guessing. Its gradients do not change
 # because almost no gradient reaches the layers below, and these stand still. Between the two networks that learn, the measure does not name one winner: after 50
 # steps, when the plain network is still asleep, the one with BatchNorm shifts *more*, and it is the one that is learning.
 # After 200 steps the order can turn: compare the two intervals in the table.
@@ -485,7 +489,7 @@ noise_arms = {
     "with": trained["with BatchNorm"][1],
     "noisy": train(noisy_batchnorm, 200),
 }
-plots.percentiles_over_training({"without": noise_arms["without"], "noisy": noise_arms["noisy"]}, unit=3, seed=0)
+plots.percentiles_over_training({"without": noise_arms["without"], "noisy": noise_arms["noisy"]}, unit=3)
 
 # %% [markdown]
 # The lower row is a BatchNorm network. In the last layer its middle stays nearer to 0 than that of the plain network
@@ -587,7 +591,7 @@ evidence = {
 from helpers import claims
 
 card = claims.verdict("C1", evidence)
-claims.record(card, networks=repr(arms["with BatchNorm"]), noisy=repr(noise_arms["noisy"]))
+claims.record(card, dataset, networks=repr(arms["with BatchNorm"]), noisy=repr(noise_arms["noisy"]))
 card
 
 # %%

@@ -45,7 +45,8 @@ def made_up_sweep(shift=0.0):
                 points.append({"activation": activation, "depth": depth, "normalization": place, "learning_rate": rate})
                 of_seeds = np.array([[0.0, accuracy - 0.01], [0.0, accuracy + 0.01]])
                 scores = SimpleNamespace(test_accuracy=of_seeds, train_accuracy=of_seeds + shift * (rate == 0.1))
-                runs.append(SimpleNamespace(recomputed=scores, seeds=(0, 1)))
+                settings = SimpleNamespace(datasets=[SimpleNamespace(chance=0.1)])
+                runs.append(SimpleNamespace(recomputed=scores, seeds=(0, 1), settings=settings))
     return SimpleNamespace(points=points, runs=runs)
 
 

@@ -1,6 +1,7 @@
 """The figures: captions computed from the data, never colour alone, and shown with their words."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ def made_up_runs(final, seeds=4):
     rng = np.random.default_rng(0)
     accuracy = np.linspace(0.1, final, 5) + rng.normal(0, 0.005, (seeds, 5))
     scores = Scores(*[accuracy] * 4)
-    settings = Settings(None, None, tuple(range(seeds)), 500, 10, None, 100, None, None)
+    settings = Settings(None, SimpleNamespace(chance=0.1), tuple(range(seeds)), 500, 10, None, 100, None, None)
     losses = np.zeros((seeds, 500))
     moved = replace(scores, test_accuracy=accuracy + 0.01)
     return Runs(settings, losses, np.arange(100, 501, 100), scores, moved, {}, {}, 1.0, False, [])
@@ -74,9 +75,18 @@ def test_arms_beyond_the_palette_are_told_apart():
 def test_sweep_says_where_every_seed_trains(finals, said):
     rates = [1, 0.1, 10]  # in no order
     result = Sweep([{"learning_rate": rate} for rate in rates], [made_up_runs(final) for final in finals])
-    plot = plots.learning_rate_sweep({"arm": result})
-    assert f"arm: every seed passes 90 % {said}" in plot.caption
-    assert list(lines_of(plot.figure.axes[0])[0].get_xdata()) == [0.1, 1, 10]
+    best = Sweep([{"learning_rate": 1}], [made_up_runs(0.99)])
+    plot = plots.learning_rate_sweep({"best": best, "arm": result})
+    assert f"arm: every seed passes 91 % {said}" in plot.caption  # 0.1 + 0.9 * (1.0 - 0.1)
+    assert "best: every seed passes 91 % at 1;" in plot.caption
+    assert list(lines_of(plot.figure.axes[0])[1].get_xdata()) == [0.1, 1, 10]
+
+
+def test_what_counts_as_trained_is_measured_by_the_best_arm():
+    hard = {"arm": Sweep([{"learning_rate": 1}, {"learning_rate": 2}], [made_up_runs(0.6), made_up_runs(0.4)])}
+    caption = plots.learning_rate_sweep(hard).caption  # nobody passes 90 %, and yet one rate is the one to take
+    assert "arm: every seed passes 56 % at 1." in caption
+    assert "Dotted: 56 %, 90 % of the way from guessing to the best mean." in caption
 
 
 def test_paired_arms_give_the_paired_difference():

@@ -12,6 +12,11 @@ from helpers.statistics import mean_interval
 PERCENTILES = (15, 50, 85)  # as in Ioffe & Szegedy 2015, Figure 1
 
 
+def _chosen_seed(arms, seed):
+    """The given seed, or the first of all runs where it is None."""
+    return next(iter(arms.values())).seeds[0] if seed is None else seed
+
+
 def _position_of_seed(runs, seed):
     """The position of the run with this seed. Raises ValueError where there is none."""
     if seed not in runs.seeds:
@@ -32,12 +37,13 @@ def ridge(axis, values, base, height, color, *, alpha=0.9):
     axis.plot(x, base + height * density / density.max(), color="white", linewidth=1)
 
 
-def percentiles_over_training(arms, *, unit, seed):
+def percentiles_over_training(arms, *, unit, seed=None):
     """The 15th, 50th and 85th percentile of one unit of every layer over training: a row per arm, a column per layer.
 
-    seed: whose percentiles are drawn in colour; grey are the medians of the same unit with the other seeds.
-    Returns a Plot.
+    seed: whose percentiles are drawn in colour, by default the first; grey are the medians of the same unit with the
+    other seeds. Returns a Plot.
     """
+    seed = _chosen_seed(arms, seed)
     layers = len(next(iter(arms.values())).pre_activations)
     figure, axes = new_figure(
         len(arms), layers, width=10, height=2.3 * len(arms), sharex=True, sharey=True, squeeze=False
@@ -67,11 +73,12 @@ def percentiles_over_training(arms, *, unit, seed):
                         f"{'; '.join(sentences)}.")  # fmt: skip
 
 
-def ridgelines(arms, *, layer, unit, seed, every=2):
+def ridgelines(arms, *, layer, unit, seed=None, every=2):
     """The distribution of one unit at every second (or `every`-th) probe, one hill above the other. Returns a Plot.
 
-    layer: its number, from 1. unit: its number, from 0. seed: which run is shown.
+    layer: its number, from 1. unit: its number, from 0. seed: which run is shown, by default the first.
     """
+    seed = _chosen_seed(arms, seed)
     figure, (axes,) = new_figure(1, len(arms), width=10, height=4.6, sharex=True, sharey=True, squeeze=False)
     widths = []
     for i, (axis, (name, runs)) in enumerate(zip(axes, arms.items(), strict=True)):
@@ -144,8 +151,9 @@ def drift_parts_bars(arms):
     return Plot(figure, f"{'; '.join(said)}.")
 
 
-def image_positions(arms, *, layer, unit, seed, before, after):
+def image_positions(arms, *, layer, unit, before, after, seed=None):
     """Each image's place in the distribution of one unit at two probed steps, joined by a line. Returns a Plot."""
+    seed = _chosen_seed(arms, seed)
     figure, (axes,) = new_figure(1, len(arms), width=10, height=3.8, sharey=True, squeeze=False)
     said = []
     for i, (axis, (name, runs)) in enumerate(zip(axes, arms.items(), strict=True)):

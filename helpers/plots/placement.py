@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from helpers.plots.comparisons import trained_from
 from helpers.plots.style import COLORS, Plot, new_figure
 
 
@@ -23,9 +24,10 @@ def accuracy_by_rate(sweep, *, score="test_accuracy", **point):
 def placement_map(sweep, *, trained=0.5, decides=0.05):
     """Where the order decides: before - after in points, a row per activation and depth, a column per learning rate.
 
-    sweep: a `Sweep` over "activation", "depth", "normalization" and "learning_rate". trained: where neither order
-    reaches this mean accuracy, the cell is hatched. decides: from this difference on a cell says which order is ahead;
-    the star marks the rate at which the better order does best on the training images. Returns a Plot.
+    sweep: a `Sweep` over "activation", "depth", "normalization" and "learning_rate". trained: where neither order comes
+    this share of the way from chance to the best mean of the sweep, the cell is hatched. decides: from this difference
+    on a cell says which order is ahead; the star marks the rate at which the better order does best on the training
+    images. Returns a Plot.
     """
     rows = list(dict.fromkeys((point["depth"], point["activation"]) for point in sweep.points))
 
@@ -36,6 +38,7 @@ def placement_map(sweep, *, trained=0.5, decides=0.05):
 
     rates = accuracy_by_rate(sweep, activation=rows[0][1], depth=rows[0][0], normalization="before")[0]
     before, after = np.moveaxis(means("test_accuracy"), 1, 0)  # (rows, rates) each
+    enough = trained_from(sweep.runs, trained)
     best, stars = np.maximum(before, after), means("train_accuracy").max(axis=1).argmax(axis=1)
     figure, axis = new_figure(width=8.0, height=1.5 + 0.46 * len(rows))
     axis.grid(False)
@@ -44,7 +47,7 @@ def placement_map(sweep, *, trained=0.5, decides=0.05):
     shades = np.sign(difference) * np.sqrt(np.abs(difference))
     axis.pcolormesh(shades, cmap="PuOr_r", vmin=-1, vmax=1, edgecolors="white", linewidth=2)
     for row, column in np.ndindex(best.shape):
-        difference, learns = before[row, column] - after[row, column], best[row, column] >= trained
+        difference, learns = before[row, column] - after[row, column], best[row, column] >= enough
         _draw_placement_cell(axis, row, column, difference, learns, column == stars[row], decides)
     axis.set_xticks(np.arange(len(rates)) + 0.5, [f"{rate:g}" for rate in rates])
     axis.set_yticks(np.arange(len(rows)) + 0.5, [f"{activation}, {depth} layers" for depth, activation in rows])
@@ -54,7 +57,7 @@ def placement_map(sweep, *, trained=0.5, decides=0.05):
         loc="left",
         fontsize=10,
     )
-    return Plot(figure, _describe_placements(rates, before - after, best >= trained, stars, decides))
+    return Plot(figure, _describe_placements(rates, before - after, best >= enough, stars, decides))
 
 
 def _draw_placement_cell(axis, row, column, difference, learns, starred, decides):
