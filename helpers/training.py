@@ -181,7 +181,8 @@ def train_many(
     build: a function without arguments that returns a Keras model: (batch, features) -> (batch, outputs), with a
         linear output (logits), a softmax or a sigmoid. One output means two classes, 0 and 1.
     dataset: what `helpers.data.load` returns, or a list of such data sets of the same sizes, one for each seed.
-    seeds: how many (0, 1, 2, ..., or from the course's first seed on) or which. A seed decides the initial weights, the order of the batches and the
+    seeds: how many (from the course's first seed on, by default 0, 1, 2, ...) or which. A seed decides the initial
+        weights, the order of the batches and the
         dropout masks, and it decides them alike for every architecture: kernel k of the same shape and initialiser
         starts with the same values, so that the runs of two architectures are pairs. Weights that `build()` sets
         itself, such as those of a model that was trained before, stay as they are for every seed.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.statistics import mean_interval, paired_difference, share_interval, share_of_reachable
+from helpers.statistics import mean_interval, paired_difference, share_interval, share_of_reachable, widened
 
 
 def test_mean_uses_students_t():
@@ -80,6 +80,19 @@ def test_a_pair_is_a_seed():
     first, second = [0.1, 0.2, 0.3, 0.4], [0.4, 0.1, 0.2, 0.3]
     assert paired_difference(first, second) == mean_interval(np.subtract(first, second), "points")
     assert paired_difference(first, second).high > 0.2  # not sorted: the pairs disagree widely
+
+
+def test_widened_intervals_hold_together():
+    values = np.random.default_rng(0).normal(size=(400, 4, 8))
+    hit = [all(one.low < 0 < one.high for one in (widened(mean_interval(row), 4) for row in four)) for four in values]
+    alone = [all(one.low < 0 < one.high for one in map(mean_interval, four)) for four in values]
+    assert np.mean(hit) > 0.93
+    assert np.mean(alone) < 0.87  # 0.95 ** 4 = 0.81
+    interval = mean_interval(values[0, 0])
+    assert widened(interval, 1) == interval
+    assert widened(interval, 4).mean == interval.mean
+    ratio = (widened(interval, 4).high - interval.mean) / (interval.high - interval.mean)
+    assert ratio == pytest.approx(3.335 / 2.365, rel=1e-3)  # Student's t with 7 degrees of freedom, from a table
 
 
 def test_the_share_of_what_can_be_reached():

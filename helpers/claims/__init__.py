@@ -13,8 +13,20 @@ Each claim has a file of its own (c1_….py, …) with its measures and their bo
 
 from helpers.claims.claim import VERDICTS, Claim, Measure
 from helpers.claims.lesson import CLAIMS
+from helpers.claims.luck import supported_by_luck
 from helpers.claims.results import record, replications, verdict
 from helpers.claims.table import Table
 from helpers.claims.verdicts import Verdict
 
-__all__ = ["CLAIMS", "VERDICTS", "Claim", "Measure", "Table", "Verdict", "record", "replications", "verdict"]
+__all__ = [
+    "CLAIMS",
+    "VERDICTS",
+    "Claim",
+    "Measure",
+    "Table",
+    "Verdict",
+    "record",
+    "replications",
+    "supported_by_luck",
+    "verdict",
+]

@@ -44,9 +44,10 @@ CLAIM = Claim(
             "runs with Batch Normalization that train at the first learning rate too high for most plain runs",
             "%",
             above=0.5,
+            counted=True,
         ),
-        "deep_share": Measure("depth 20: runs that train with Batch Normalization", "%", above=0.5),
-        "deep_share_plain": Measure("depth 20: runs that train without", "%", below=0.5),
+        "deep_share": Measure("depth 20: runs that train with Batch Normalization", "%", above=0.5, counted=True),
+        "deep_share_plain": Measure("depth 20: runs that train without", "%", below=0.5, counted=True),
         "shallow_gain": Measure(
             "depth 2, ReLU, He, Adam: test accuracy with − without after 100 steps, each at its own best rate",
             "points",

@@ -32,7 +32,7 @@ CLAIM = Claim(
     quotes=("In many cases, BatchNorm alone significantly reduces overfitting.",),
     measures={
         f"{size}_{labels}_gain": Measure(
-            f"{words}, {labels} labels: test accuracy with Batch Normalization − plain", "points", above=0.02
+            f"{words}, {labels} labels: test accuracy with Batch Normalization − plain", "points", above=0.02, tries=4
         )
         for size, words in (("small", "little data"), ("full", "all data"))
         for labels in ("clean", "noisy")

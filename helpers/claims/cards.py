@@ -3,6 +3,7 @@
 from html import escape
 
 from helpers.claims.claim import VERDICTS
+from helpers.statistics import widened
 
 SYMBOLS = dict(zip(VERDICTS, "✔◐✘⇄", strict=True))  # beside the words: never colour alone
 ANSWERS = {True: "✔ yes", False: "✘ no", None: "? undecided"}
@@ -76,7 +77,8 @@ def _measured(verdict):
     """A row for each measure: what it is, its interval, what the rule needs, and the answer."""
     for name, measure in verdict.claim.measures.items():
         interval = verdict.evidence[name]
-        yield measure.definition, str(interval), measure.needs, ANSWERS[measure.answer(interval)]
+        shown = f"{widened(interval, measure.tries)}" + (f", for {measure.tries} at once" if measure.tries > 1 else "")
+        yield measure.definition, shown, measure.needs, ANSWERS[measure.answer(interval)]
 
 
 def _html_list(sentences):

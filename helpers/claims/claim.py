@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from helpers.statistics import UNITS
+from helpers.statistics import UNITS, widened
 
 SUPPORTED, CONDITIONS, NOT_SUPPORTED, CONTESTED = VERDICTS = (
     "supported",
@@ -20,15 +20,20 @@ class Measure:
     """What a claim needs to know, and when the answer is yes: the whole interval lies above and/or below a bound.
 
     definition: what the interval measures. unit: as in `Interval`; above, below: in that unit (shares from 0 to 1).
+    counted: whether it counts the runs for which something happened, and so has Wilson's interval.
+    tries: how many measures of the claim could each alone bring the same "yes"; the interval is widened accordingly.
     """
 
     definition: str
     unit: str
     above: float = -math.inf
     below: float = math.inf
+    counted: bool = False
+    tries: int = 1
 
     def answer(self, interval):
         """True where the whole interval is inside the bounds, False where it is all outside, else None: undecided."""
+        interval = widened(interval, self.tries)
         if self.above < interval.low and interval.high < self.below:
             return True
         return False if interval.high <= self.above or interval.low >= self.below else None
