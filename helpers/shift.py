@@ -91,9 +91,9 @@ def _gradient_pairs(model):
     """A graph: (stacked variables, x, y, learning rate) -> [cosine, relative] of each kernel but the first."""
     import tensorflow as tf
 
-    from helpers import training
+    from helpers.training.models import loss_function_for
 
-    loss_function = training._loss_function(model)
+    loss_function = loss_function_for(model)
     kernels = [i for i, variable in enumerate(model.trainable_variables) if variable.name == "kernel"][1:]
     count = len(model.trainable_variables)
 
@@ -129,7 +129,7 @@ def _at_one_stage(measure, runs, batches):
         rows = np.random.default_rng([seed, 2]).choice(len(dataset.x_train), (batches, settings.batch_size))
         x.append(dataset.x_train[rows])
         y.append(dataset.y_train[rows])
-    variables = [tf.repeat(values, batches, axis=0) for values in runs._variables]
+    variables = [tf.repeat(values, batches, axis=0) for values in runs.final_values]
     rate = tf.fill((len(runs.seeds) * batches,), _rate_at_the_end(runs))
     pairs = np.array(measure(variables, np.concatenate(x), np.concatenate(y), rate))
     return pairs.reshape(*pairs.shape[:2], len(runs.seeds), batches).mean(axis=-1)

@@ -17,10 +17,9 @@ environment.quiet_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from helpers import training  # noqa: E402
 from helpers.data import load  # noqa: E402
 from helpers.networks import mlp  # noqa: E402
-from helpers.training import Probes, batch_order, initial_variables, sweep, train_many  # noqa: E402
+from helpers.training import Probes, batch_order, graph, initial_variables, models, running, sweep, train_many  # noqa: E402  # noqa: E402
 
 DIGITS = load("digits", train_size=300)
 SMALL = functools.partial(mlp, depth=2, width=16)
@@ -132,7 +131,7 @@ def test_the_same_call_gives_the_same_bits():
 @pytest.mark.parametrize("cores", [1, 2, 3, 8])
 def test_the_number_of_cores_does_not_matter(cores, monkeypatch):
     expected = quick(SMALL, DIGITS, seeds=5)
-    monkeypatch.setattr(training, "_cores", lambda: cores)
+    monkeypatch.setattr(running, "available_cores", lambda: cores)
     runs = quick(SMALL, DIGITS, seeds=5)
     assert runs.train_loss.shape == (5, 20)
     np.testing.assert_allclose(runs.train_loss, expected.train_loss, atol=1e-5)
@@ -330,11 +329,11 @@ def test_an_architecture_that_only_looks_the_same_is_not_confused():
 
 def test_a_graph_serves_every_start_and_rate():
     quick(SMALL, DIGITS, seeds=1)
-    traced = training._cached_graph.cache_info().misses
+    traced = graph._cached_graph.cache_info().misses
     wide = functools.partial(SMALL, initializer=keras.initializers.RandomNormal(stddev=1.0))
     start = quick(wide, DIGITS, seeds=1)
     faster = quick(SMALL, DIGITS, seeds=1, optimizer=keras.optimizers.SGD(0.3))
-    assert training._cached_graph.cache_info().misses == traced
+    assert graph._cached_graph.cache_info().misses == traced
     usual = quick(SMALL, DIGITS, seeds=1)
     assert not np.allclose(start.train_loss[:, 0], usual.train_loss[:, 0], atol=1e-2)
     assert not np.allclose(faster.train_loss[:, -1], usual.train_loss[:, -1], atol=1e-2)
@@ -445,10 +444,10 @@ def an_operation(units, operation):
 )
 def test_what_a_model_ends_with(build, output):
     model = build()
-    assert training._output(model) == output
+    assert models.output_kind(model) == output
     outputs = tf.constant([[0.6], [0.4], [-0.1]])
     if model.output_shape[-1] == 1:
-        classes = training._predicted_class(model, outputs).numpy().tolist()
+        classes = models.predicted_class(model, outputs).numpy().tolist()
         assert classes == ([1, 1, 0] if output == "logits" else [1, 0, 0])
 
 
@@ -593,7 +592,7 @@ def network(*layers, outputs=10):
     ],
 )
 def test_what_cannot_work_says_so_before_training(build, changes, message, monkeypatch):
-    monkeypatch.setattr(training._Group, "train", lambda *_: pytest.fail("training started"))
+    monkeypatch.setattr(running.RunGroup, "train", lambda *_: pytest.fail("training started"))
     with pytest.raises(ValueError, match=message):
         quick(build, **{"dataset": DIGITS, **changes})
 
@@ -629,8 +628,8 @@ def test_interrupted_it_returns_what_it_measured(again, monkeypatch):
     def interrupt():
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
-    trace = training._Group.trace
-    monkeypatch.setattr(training._Group, "trace", interrupt_soon)
+    trace = running.RunGroup.trace
+    monkeypatch.setattr(running.RunGroup, "trace", interrupt_soon)
     handler = signal.getsignal(signal.SIGINT)
     runs = train_many(SMALL, DIGITS, seeds=2, steps=60_000, batch_size=8, evaluate_every=50, progress=False)
     assert runs.interrupted
@@ -644,7 +643,7 @@ def test_interrupted_it_returns_what_it_measured(again, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
-@pytest.mark.parametrize("outputs_at_once", [training.OUTPUTS_AT_ONCE, 1])
+@pytest.mark.parametrize("outputs_at_once", [running.OUTPUTS_AT_ONCE, 1])
 def test_an_interrupted_sweep_stops_and_returns_what_it_measured(outputs_at_once, monkeypatch):
     def interrupt_the_long_one(group):
         trace(group)
@@ -653,9 +652,9 @@ def test_an_interrupted_sweep_stops_and_returns_what_it_measured(outputs_at_once
             main = threading.main_thread().ident
             threading.Timer(0.3, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
 
-    steps, trace = [], training._Group.trace
-    monkeypatch.setattr(training._Group, "trace", interrupt_the_long_one)
-    monkeypatch.setattr(training, "OUTPUTS_AT_ONCE", outputs_at_once)
+    steps, trace = [], running.RunGroup.trace
+    monkeypatch.setattr(running.RunGroup, "trace", interrupt_the_long_one)
+    monkeypatch.setattr(running, "OUTPUTS_AT_ONCE", outputs_at_once)
     grid = {"steps": [50, 60_000, 70], "learning_rate": [0.01, 0.1]}
     found = sweep(grid, SMALL, DIGITS, seeds=1, batch_size=8, evaluate_every=60_000)
     assert steps[-1] > 60_000  # nothing was begun after it
@@ -670,14 +669,14 @@ def in_build(interrupt, monkeypatch):
 
 
 def in_trace(interrupt, monkeypatch):
-    trace = training._Group.trace
-    monkeypatch.setattr(training._Group, "trace", lambda group: interrupt() or trace(group))
+    trace = running.RunGroup.trace
+    monkeypatch.setattr(running.RunGroup, "trace", lambda group: interrupt() or trace(group))
     return mlp
 
 
 def in_results(interrupt, monkeypatch):
-    collect = training._collect
-    monkeypatch.setattr(training, "_collect", lambda *arguments: interrupt() or collect(*arguments))
+    collect = running._collect_runs
+    monkeypatch.setattr(running, "_collect_runs", lambda *arguments: interrupt() or collect(*arguments))
     return mlp
 
 
@@ -691,7 +690,7 @@ def test_a_sweep_that_is_interrupted_beside_training_loses_nothing(where, grid, 
         if len(calls) == 2:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(training, "OUTPUTS_AT_ONCE", at_once)
+    monkeypatch.setattr(running, "OUTPUTS_AT_ONCE", at_once)
     handler = signal.getsignal(signal.SIGINT)
     build = functools.partial(where(interrupt_the_second, monkeypatch), width=9)
     settings = {"seeds": 1, "steps": 60, "batch_size": 16, "progress": False}
@@ -748,16 +747,16 @@ def test_a_sweep_is_train_many_at_every_point():
 def test_learning_rates_of_a_large_network_are_trained_one_by_one(monkeypatch):
     def rates_in_each_graph():
         seen = []
-        train = training._train_together
+        train = running._train_in_one_graph
         monkeypatch.setattr(
-            training, "_train_together", lambda arms, *others: seen.append(len(arms)) or train(arms, *others)
+            running, "_train_in_one_graph", lambda arms, *others: seen.append(len(arms)) or train(arms, *others)
         )
         found = sweep({"learning_rate": [0.01, 0.1, 1.0]}, SMALL, DIGITS, seeds=2, steps=5, batch_size=32)
         monkeypatch.undo()
         return seen, found
 
     together, first = rates_in_each_graph()
-    monkeypatch.setattr(training, "OUTPUTS_AT_ONCE", 10_000)
+    monkeypatch.setattr(running, "OUTPUTS_AT_ONCE", 10_000)
     one_by_one, second = rates_in_each_graph()
     assert (together, one_by_one) == ([3], [1, 1, 1])
     assert first.points == second.points
@@ -891,8 +890,8 @@ def test_an_own_function_inside_a_wrapper_is_seen():
         wrapped = keras.layers.SpectralNormalization(keras.layers.Dense(8, activation=activation))
         return keras.Sequential([keras.Input((64,)), wrapped, keras.layers.Dense(10)])
 
-    assert all(map(training._made_by_keras, build("relu").layers))
-    assert not all(map(training._made_by_keras, build(relu).layers))
+    assert all(map(models.made_by_keras, build("relu").layers))
+    assert not all(map(models.made_by_keras, build(relu).layers))
 
 
 def test_runs_travel_between_processes():
@@ -943,7 +942,7 @@ def test_threads_that_share_a_graph_do_not_disturb_each_other(monkeypatch):
     """As on the workers of a Dask cluster that have several threads each."""
     run = functools.partial(quick, functools.partial(SMALL, width=19), DIGITS, seeds=2)
     inside, other_is_through = threading.Event(), threading.Event()
-    real = training._batch_statistics
+    real = graph.batch_statistics
 
     @contextlib.contextmanager
     def slow(model):
@@ -952,14 +951,44 @@ def test_threads_that_share_a_graph_do_not_disturb_each_other(monkeypatch):
             other_is_through.wait(3)  # long enough for another thread to get in, unless it is kept out
             yield
 
-    monkeypatch.setattr(training, "_batch_statistics", slow)
+    monkeypatch.setattr(graph, "batch_statistics", slow)
     first = threading.Thread(target=run)  # it is tracing its evaluation when the other comes
     first.start()
     assert inside.wait(60)
     second = run(batch_size=16)
     other_is_through.set()
     first.join()
-    training._cached_graph.cache_clear()
+    graph._cached_graph.cache_clear()
     alone = run(batch_size=16)
     np.testing.assert_array_equal(second.train_loss, alone.train_loss)
     np.testing.assert_array_equal(second.moving.test_loss, alone.moving.test_loss)
+
+
+def convolutional(*layers_in_front):
+    layers = [*layers_in_front, keras.layers.Conv2D(4, 3, use_bias=False), keras.layers.BatchNormalization()]
+    return keras.Sequential([*layers, keras.layers.Activation("relu"), keras.layers.Flatten(), keras.layers.Dense(10)])
+
+
+def as_images(data):
+    parts = {part: getattr(data, part).reshape(-1, 8, 8, 1) for part in ("x_train", "x_test")}
+    return data.replace("as images", **parts)
+
+
+@pytest.mark.parametrize("data", [DIGITS, [load("digits", train_size=300, seed=seed) for seed in (1, 2)]])
+def test_images_are_trained_as_they_are(data):
+    alike = {"seeds": 2, "probes": Probes(at=(0, 20), rows=50)}
+    images = [as_images(one) for one in data] if isinstance(data, list) else as_images(data)
+    of_images = quick(convolutional, images, **alike)
+    of_rows = quick(lambda: convolutional(keras.layers.Reshape((8, 8, 1))), data, **alike)
+    np.testing.assert_allclose(of_images.train_loss, of_rows.train_loss, rtol=1e-5)
+    np.testing.assert_allclose(of_images.recomputed.test_loss, of_rows.recomputed.test_loss, rtol=1e-5)
+    (probed,) = of_images.pre_activations.values()
+    assert probed.shape == (2, 2, 50, 6, 6, 4)
+    other = quick(convolutional, images, seeds=[5, 6])
+    assert not np.allclose(of_images.train_loss, other.train_loss, rtol=1e-2)
+
+
+def test_images_of_another_shape_are_refused():
+    build = lambda: convolutional(keras.Input((6, 6, 1)))  # noqa: E731
+    with pytest.raises(ValueError, match=r"takes inputs of shape \(6, 6, 1\), the data set has \(8, 8, 1\)"):
+        quick(build, as_images(DIGITS))
