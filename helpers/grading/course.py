@@ -5,29 +5,43 @@ import importlib.util
 import os
 from pathlib import Path
 
-from helpers.grading import keras_questions, numpy_questions, words
 from helpers.grading.question import Question
+from helpers.grading.questions.batchnorm_backward import BatchNormBackward
+from helpers.grading.questions.batchnorm_forward import BatchNormForward
+from helpers.grading.questions.batchnorm_layer import BatchNormLayer
+from helpers.grading.questions.build_model import BuildModel
+from helpers.grading.questions.ex1 import Exercise1
+from helpers.grading.questions.ex2 import Exercise2
+from helpers.grading.questions.fold_batchnorm import FoldBatchNorm
+from helpers.grading.questions.freeze import Freeze
+from helpers.grading.questions.normalize import Normalize
+from helpers.grading.questions.quiz1 import Quiz1
+from helpers.grading.questions.quiz2 import Quiz2
+from helpers.grading.questions.recalibrate import Recalibrate
+from helpers.grading.questions.train_step import TrainStep
+from helpers.grading.questions.update_moving import UpdateMoving
+from helpers.grading.questions.warm_up_steps import WarmUpSteps
 from helpers.grading.results import Case, Line, Report, Result
 from helpers.grading.sandbox import quote
 
 QUESTIONS: dict[str, Question] = {
     question.id: question
     for question in (
-        words.Exercise1(),
-        words.Exercise2(),
-        words.Quiz1(),
-        words.Quiz2(),
-        numpy_questions.Normalize(),
-        numpy_questions.BatchNormForward(),
-        numpy_questions.UpdateMoving(),
-        numpy_questions.BatchNormLayer(),
-        numpy_questions.BatchNormBackward(),
-        numpy_questions.WarmUpSteps(),
-        numpy_questions.FoldBatchNorm(),
-        keras_questions.BuildModel(),
-        keras_questions.TrainStep(),
-        keras_questions.Freeze(),
-        keras_questions.Recalibrate(),
+        Exercise1(),
+        Exercise2(),
+        Quiz1(),
+        Quiz2(),
+        Normalize(),
+        BatchNormForward(),
+        UpdateMoving(),
+        BatchNormLayer(),
+        BatchNormBackward(),
+        WarmUpSteps(),
+        FoldBatchNorm(),
+        BuildModel(),
+        TrainStep(),
+        Freeze(),
+        Recalibrate(),
     )
 }
 

@@ -1,16 +1,25 @@
 """What every question shares: it observes an answer on probe inputs and says in words what it found."""
 
-import builtins
 import inspect
 import textwrap
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import replace
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from helpers.grading import sandbox
+from helpers.grading.comparing import Probe, all_agree
+from helpers.grading.describing import (
+    clue_of_difference,
+    input_in_words,
+    kind_of,
+    numbers,
+    shadowed_name_hint,
+    side_notes,
+)
+from helpers.grading.observing import Noted, Remark, Seen, copied_arguments, read, unchanged
 from helpers.grading.results import Case, Result
 from helpers.grading.sandbox import quote
 
@@ -31,73 +40,6 @@ class Variant(NamedTuple):
 
     note: str
     right: Callable
-
-
-@dataclass(frozen=True)
-class Probe:
-    """One input for an answer. The arguments are copied for every call, because an answer may change them.
-
-    name: the property that it tests, in words. outputs: the names of the results. tolerance: accepted difference,
-    relative to the largest expected number, one for all results or one for each. call: how to use the answer, where it
-    is not `answer(*args, **options)`. split: one (case name, weight) for each result, where each is a case of its own.
-    say: (result's name, received, expected) → sentence, where numbers alone would not be understood.
-    """
-
-    name: str
-    args: dict[str, Any] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
-    outputs: tuple[str, ...] = ("the result",)
-    tolerance: float | tuple[float, ...] = 2e-4
-    weight: float = 1.0
-    call: Callable | None = None
-    split: tuple[tuple[str, float], ...] = ()
-    say: Callable | None = None
-
-    @property
-    def parts(self):
-        """The cases: (name, weight, indices of the results that it looks at)."""
-        if self.split:
-            return [(name, weight, [index]) for index, (name, weight) in enumerate(self.split)]
-        return [(self.name, self.weight, range(len(self.outputs)))]
-
-    def agrees(self, received, expected, index):
-        tolerance = self.tolerance[index] if isinstance(self.tolerance, tuple) else self.tolerance
-        return agree(received[index], expected[index], tolerance)
-
-    def all_agree(self, received, expected):
-        return len(received) == len(expected) and all(
-            self.agrees(received, expected, index) for index in range(len(expected))
-        )
-
-
-class Remark(Exception):
-    """A sentence for the learner. Raised while an answer is used, it replaces the error message; returned in the place
-    of one result, it says what is wrong with that one, and the others still count."""
-
-
-class Noted(NamedTuple):
-    """Results with a remark that costs nothing."""
-
-    outputs: Any
-    note: str
-
-
-@dataclass
-class Seen:
-    """What an answer did with one probe: its results, or the sentence about why there are none.
-
-    missing: index of a result → the sentence about it, where some are there and this one is not.
-    """
-
-    outputs: tuple[np.ndarray, ...] | None = None
-    problem: str = ""
-    missing: dict[int, str] = field(default_factory=dict)
-    note: str = ""
-    attempted: bool = True
-    changed: tuple[str, ...] = ()
-    out_of_time: bool = False
-    printed: str = ""
-    warnings: tuple[str, ...] = ()
 
 
 STILL_OPEN = (
@@ -203,7 +145,7 @@ class CodeQuestion(Question):
 
     def __init__(self):
         self.hidden: list[Probe] = []  # an instructor's own, added by an overlay
-        self._known = {}
+        self._computed_outputs = {}
 
     def reference(self, *args, **options):
         raise NotImplementedError
@@ -225,8 +167,8 @@ class CodeQuestion(Question):
 
     def observe(self, answer, probe):
         """Run a learner's answer on a probe, guarded. Returns what was Seen."""
-        before = _copies(probe.args)
-        given = _copies(probe.args)
+        before = copied_arguments(probe.args)
+        given = copied_arguments(probe.args)
         outcome = sandbox.run(
             lambda: self._use(answer, probe, given), seconds=self.seconds, limit_memory=self.limit_memory
         )
@@ -234,11 +176,11 @@ class CodeQuestion(Question):
             # nbgrader's own stub raises this one.
             unanswered = outcome.error.startswith("Your code stopped with `NotImplementedError`")
             said = next((f" {sentence}" for part, sentence in self.explains if part in outcome.error), "")
-            seen = Seen(problem=outcome.error + said + _shadowed(answer), attempted=not unanswered)
+            seen = Seen(problem=outcome.error + said + shadowed_name_hint(answer), attempted=not unanswered)
             seen.out_of_time = outcome.out_of_time
         else:
             seen = outcome.value
-        seen.changed = tuple(name for name in given if not _same(before[name], given[name]))
+        seen.changed = tuple(name for name in given if not unchanged(before[name], given[name]))
         seen.printed, seen.warnings = outcome.printed, tuple(outcome.warnings)
         return seen
 
@@ -256,20 +198,20 @@ class CodeQuestion(Question):
     def outputs_of(self, function, probe):
         """The results of one of our own implementations; None where it is undefined. Computed once."""
         key = function, probe.name, tuple(str(np.shape(value)) for value in probe.args.values())
-        if key not in self._known:
+        if key not in self._computed_outputs:
             try:
                 with np.errstate(all="ignore"), warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    self._known[key] = self._use(function, probe, _copies(probe.args)).outputs
+                    self._computed_outputs[key] = self._use(function, probe, copied_arguments(probe.args)).outputs
             except Exception:
-                self._known[key] = None
-        return self._known[key]
+                self._computed_outputs[key] = None
+        return self._computed_outputs[key]
 
     # The verdict ----------------------------------------------------------------------------------------------------
 
     def judge(self, answer):
         if not callable(answer):
-            return self._nothing(f"Expected {self.wanted}, received {_kind(answer)}.")
+            return self._not_callable(f"Expected {self.wanted}, received {kind_of(answer)}.")
         sandbox.import_for(answer)
         probes = [*self.probes(answer), *self.hidden]
         expected = [self.outputs_of(self.reference, probe) for probe in probes]
@@ -283,15 +225,15 @@ class CodeQuestion(Question):
         notes = []
         for variant in self.accepted:
             theirs = [self.outputs_of(variant.right, probe) for probe in probes]
-            if not _all_agree(seen, expected, probes) and _all_agree(seen, theirs, probes):
+            if not all_agree(seen, expected, probes) and all_agree(seen, theirs, probes):
                 expected = theirs
                 notes.append(variant.note)
         cases = self._cases(answer, probes, expected, seen)
         if self.may_be_list and all(case.passed for case in cases):
             notes += self._list_note(answer, probes[0], expected[0])
-        return cases, notes + _side_notes(seen, cases)
+        return cases, notes + side_notes(seen, cases)
 
-    def _nothing(self, sentence):
+    def _not_callable(self, sentence):
         return [Case(self.wanted, False, sentence)], []
 
     def _cases(self, answer, probes, expected, seen):
@@ -337,7 +279,8 @@ class CodeQuestion(Question):
             if probe.say:
                 return probe.say(name, received, right)
             if received.shape != right.shape:
-                return f"{_given(probe)}, {name} should have shape `{right.shape}`; received shape `{received.shape}`."
+                shapes = f"should have shape `{right.shape}`; received shape `{received.shape}`."
+                return f"{input_in_words(probe)}, {name} {shapes}"
             return self._evidence(probe, name, received, right)
         return ""
 
@@ -346,11 +289,11 @@ class CodeQuestion(Question):
         with np.errstate(all="ignore"):
             difference = np.abs(received - expected)
             difference = np.where(np.isfinite(received) == np.isfinite(expected), np.nan_to_num(difference), np.inf)
-        clue = _clue(received, expected)
+        clue = clue_of_difference(received, expected)
         if expected.ndim < 2:
             at = int(difference.argmax())
             received, expected = numbers(received, at), numbers(expected, at)
-            return f"{_given(probe)}, {name} should be `{expected}`; received `{received}`.{clue}"
+            return f"{input_in_words(probe)}, {name} should be `{expected}`; received `{received}`.{clue}"
         *_, column = np.unravel_index(int(difference.argmax()), difference.shape)
         at = int(difference[..., column].argmax())
         received, expected = received[..., column].ravel(), expected[..., column].ravel()
@@ -359,15 +302,16 @@ class CodeQuestion(Question):
         shown = f", where `x` has `{numbers(x[..., column], at)}`" if known else ""
         broken = self.property_broken(name, received, expected)
         return (
-            f"{_given(probe)}, look at column {column} of {name}{shown}: it should be `{numbers(expected, at)}`; "
-            f"received `{numbers(received, at)}`.{' ' + broken if broken else clue}"
+            f"{input_in_words(probe)}, look at column {column} of {name}{shown}: "
+            f"it should be `{numbers(expected, at)}`; received `{numbers(received, at)}`."
+            f"{' ' + broken if broken else clue}"
         )
 
     def _diagnosis(self, probes, expected, seen):
         """The sentence of the misconception that gives the same results as the answer wherever it gives any, or ''."""
         if len(seen) < len(probes) or all(one.outputs is None for one in seen):
             return ""
-        if _all_agree(seen, expected, probes):
+        if all_agree(seen, expected, probes):
             return ""
         for misconception in self.misconceptions:
             if self._matches(misconception, probes, expected, seen):
@@ -402,180 +346,3 @@ class CodeQuestion(Question):
         return [
             "`x` may also be a plain list, and then your function fails. `x = np.asarray(x)` as its first line helps."
         ]
-
-
-# Reading and comparing results ------------------------------------------------------------------------------
-
-
-def read(value, names):
-    """What an answer returned as arrays, one for each name: Seen, with a sentence where that can not be done."""
-    if inspect.isgenerator(value) or inspect.iscoroutine(value) or inspect.isasyncgen(value):
-        if hasattr(value, "close"):
-            value.close()
-        return Seen(problem="Your function returns a generator: use `return` where it says `yield` or `async`.")
-    if value is None:
-        return Seen(problem="Your function returned nothing (`None`). Does it end with `return`?")
-    if value is ...:
-        return Seen(attempted=False, problem="Your function still returns `...`.")
-    if len(names) == 1:
-        if isinstance(value, tuple) and len(value) > 1:
-            return Seen(problem=f"Your function returns a tuple of {len(value)} things. Return {names[0]} alone.")
-        values = (value,)
-    elif isinstance(value, (tuple, list)) and len(value) == len(names):
-        values = tuple(value)
-    else:
-        count = f"{len(value)} results" if isinstance(value, (tuple, list)) else _kind(value)
-        return Seen(
-            problem=f"Expected {len(names)} results, {', '.join(f'`{name}`' for name in names)}; received {count}."
-        )
-    if all(one is ... for one in values):
-        return Seen(attempted=False, problem="Your function still returns `...`.")
-    arrays, missing = [], {}
-    for index, (name, one) in enumerate(zip(names, values, strict=True)):
-        try:
-            arrays.append(_numbers_in(name, one))
-        except Remark as remark:
-            missing[index] = str(remark)
-            arrays.append(np.empty(0))  # no result has this shape, so it agrees with none
-    if len(missing) == len(names):
-        return Seen(problem=missing[0])
-    return Seen(outputs=tuple(arrays), missing=missing)
-
-
-def _numbers_in(name, value):
-    """One result as an array. Raises a Remark where it is none."""
-    if isinstance(value, Remark):
-        raise value
-    if value is ... or value is None:
-        raise Remark(f"{_start(name)} is still `{'...' if value is ... else None}`: give it its value too.")
-    try:
-        array = np.asarray(value)
-    except (ValueError, TypeError):
-        raise Remark(f"{_start(name)} is no array of numbers: its rows differ in length or kind.") from None
-    if array.dtype.kind not in "biuf":
-        wanted = "a number" if name.startswith("the number") else "an array of real numbers"
-        raise Remark(f"{_start(name)} should be {wanted}; received {_kind(value)}.")
-    return array.astype(np.float64)
-
-
-def agree(received, expected, tolerance):
-    """Whether two results are equal up to `tolerance`, measured against the largest finite expected number."""
-    if received.shape != expected.shape:
-        return False
-    finite = np.abs(expected[np.isfinite(expected)])
-    scale = max(float(finite.max(initial=0.0)), 1e-2)
-    with np.errstate(all="ignore"):
-        return bool(np.allclose(received, expected, rtol=0, atol=tolerance * scale, equal_nan=True))
-
-
-def _all_agree(seen, expected, probes):
-    return len(seen) == len(probes) and all(
-        one.outputs is not None and probe.all_agree(one.outputs, right)
-        for one, right, probe in zip(seen, expected, probes, strict=True)
-    )
-
-
-def _copies(args):
-    return {name: value.copy() if isinstance(value, np.ndarray) else _deep(value) for name, value in args.items()}
-
-
-def _deep(value):
-    return [_deep(one) for one in value] if isinstance(value, list) else value
-
-
-def _same(before, after):
-    if isinstance(before, np.ndarray):
-        return (
-            before.shape == after.shape
-            and before.dtype == after.dtype
-            and np.array_equal(before, after, equal_nan=True)
-        )
-    return before == after if isinstance(before, (list, int, float)) else True
-
-
-# Putting it in words ----------------------------------------------------------------------------------------
-
-
-def numbers(values, at=0):
-    """Up to four numbers as text, the one at index `at` among them."""
-    values = np.asarray(values, dtype=np.float64).ravel()
-    first = max(0, min(at - 1, values.size - 4)) if at >= 4 else 0
-    with np.errstate(all="ignore"):
-        digits = 4 if np.abs(np.nan_to_num(values)).max(initial=0) < 1000 else 6
-    shown = ", ".join("0" if abs(value) < 1e-12 else f"{value:.{digits}g}" for value in values[first : first + 4])
-    if values.size == 1:
-        return shown
-    return f"[{'…, ' if first else ''}{shown}{', …' if first + 4 < values.size else ''}]"
-
-
-def _given(probe):
-    """The input in a few words: shapes of large arguments, numbers of small ones."""
-    parts = []
-    for name, value in {**probe.args, **probe.options}.items():
-        if isinstance(value, np.ndarray) and value.ndim > 1:
-            parts.append(f"`{name}` of shape `{value.shape}`")
-        elif isinstance(value, (np.ndarray, int, float)):
-            parts.append(f"`{name} = {numbers(value)}`")
-    return f"With {', '.join(parts)}" if parts else "In this case"
-
-
-def _clue(received, expected):
-    """What the whole difference looks like, where it is simple."""
-    if not np.isfinite(received).all():
-        return " `nan` and `inf` come from a division by zero or from the root of a negative number."
-    large = np.abs(expected) > 1e-6 * np.abs(expected).max(initial=0)
-    if not large.any():
-        return ""
-    ratio = received[large] / expected[large]
-    if large.sum() > 1 and np.allclose(ratio, ratio[0], rtol=1e-3) and abs(ratio[0]) > 1e-6:
-        if f"{ratio[0]:.3g}" == "1":
-            return ""  # true to three digits, and no help
-        return (
-            " Every number has the wrong sign."
-            if np.isclose(ratio[0], -1, rtol=1e-3)
-            else (f" Every number is {ratio[0]:.3g} times what it should be.")
-        )
-    difference = received - expected
-    if expected.size > 1 and np.allclose(difference, difference.flat[0], rtol=1e-3):
-        return f" Every number is off by the same {difference.flat[0]:.3g}."
-    return ""
-
-
-def _start(name):
-    return name[:1].upper() + name[1:] if name.startswith("the ") else f"`{name}`"
-
-
-def _kind(value):
-    if isinstance(value, np.ndarray):
-        return f"an array of shape `{value.shape}`"
-    return f"a {quote(type(value).__name__, 40)}"
-
-
-def _shadowed(answer):
-    """A hint where a name that the learner gave away explains an error."""
-    names = getattr(answer, "__globals__", None)
-    if not isinstance(names, dict):
-        method = getattr(answer, "__init__", None) if isinstance(answer, type) else None
-        names = getattr(method, "__globals__", {})
-    if "np" in names and getattr(names["np"], "__name__", "") != "numpy":
-        return " In your notebook `np` is no longer NumPy: rename your variable and run `import numpy as np` again."
-    lost = [
-        name
-        for name in ("sum", "len", "max", "min", "range", "list", "float", "int", "abs", "round", "type", "zip")
-        if name in names and names[name] is not getattr(builtins, name)
-    ]
-    if lost:
-        return f" In your notebook `{lost[0]}` is no longer Python's own: rename your variable and restart the kernel."
-    return ""
-
-
-def _side_notes(seen, cases):
-    """What was printed; and, where something failed, what Python or NumPy warned of."""
-    notes = list(dict.fromkeys(one.note for one in seen if one.note))
-    printed = next((one.printed for one in seen if one.printed), "")
-    if printed:
-        notes.append(f"Your code printed {quote(printed)}.")
-    warned = next((one.warnings[0] for one in seen if one.warnings), "")
-    if warned and not all(case.passed for case in cases):
-        notes.append(f"While it ran, there was a warning: {quote(warned)}.")
-    return notes

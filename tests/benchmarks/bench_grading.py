@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from helpers.grading.course import QUESTIONS, check
-from helpers.grading.keras_questions import KerasQuestion
+from helpers.grading.keras_question import KerasQuestion
 from helpers.grading.question import ChoiceQuestion
 from tools import grade
 

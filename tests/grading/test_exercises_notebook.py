@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from helpers.grading import course, numpy_questions
+from helpers.grading import course
 from helpers.grading.course import QUESTIONS
 from helpers.grading.question import ChoiceQuestion
 from tests.grading import test_misconceptions
@@ -145,8 +145,8 @@ def test_a_solution_without_an_end_is_an_error():
 
 def test_the_example_of_the_instructor_guide_passes_what_it_tells_you_to_run(monkeypatch):
     text = (ROOT / "docs" / "instructors.md").read_text(encoding="utf-8")
-    example = re.search(r"^```python\n(class Centre.*?)^```", text, re.MULTILINE | re.DOTALL)[1]
-    names = dict(vars(numpy_questions))
+    example = re.search(r'^```python\n("""Exercise `centre`.*?)^```', text, re.MULTILINE | re.DOTALL)[1]
+    names = {"__name__": "centre"}
     exec(example, names)
     question = names["Centre"]()
     monkeypatch.setitem(QUESTIONS, question.id, question)

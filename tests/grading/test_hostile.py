@@ -338,7 +338,7 @@ def test_no_numpy_question_imports_tensorflow():
     code = (
         "import sys\n"
         "from helpers.grading.course import QUESTIONS, check\n"
-        "from helpers.grading.keras_questions import KerasQuestion\n"
+        "from helpers.grading.keras_question import KerasQuestion\n"
         "for question in QUESTIONS.values():\n"
         "    if not isinstance(question, KerasQuestion):\n"
         "        check(question.id, getattr(question, 'reference', 'a'))\n"

@@ -11,7 +11,7 @@ import pytest
 from helpers import batchnorm
 from helpers.grading import check
 from helpers.grading.course import QUESTIONS, SECTIONS
-from helpers.grading.keras_questions import KerasQuestion
+from helpers.grading.keras_question import KerasQuestion
 from helpers.grading.question import ChoiceQuestion, CodeQuestion
 
 CODE = [question for question in QUESTIONS.values() if isinstance(question, CodeQuestion)]

@@ -8,7 +8,7 @@ import pytest
 
 from helpers.grading import check, course, hint, render, report, solution
 from helpers.grading.course import QUESTIONS
-from helpers.grading.keras_questions import KerasQuestion
+from helpers.grading.keras_question import KerasQuestion
 from helpers.grading.question import ChoiceQuestion
 from helpers.grading.results import Case, Result
 
