@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from helpers.environment import first_seed
+from helpers.environment import first_seed, needed_for
 
 # The data of all notebooks is what the environment variable COURSE_DATA names, by default the digits. Each in the size
 # of the digits, so that the same networks fit: 64 features, 1200 training and 597 test images.
@@ -97,8 +97,9 @@ def load(name=None, *, seed=None, train_size=None, test_size=None, image_size=No
 
 
 def _load_digits(seed, train_size, test_size, image_size):
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
+    with needed_for("Loading the digits"):
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
 
     if image_size is not None:
         _size_from(image_size, (8,), "'digits'")

@@ -31,7 +31,7 @@ def quiet_tensorflow(logical_cpus=None):
         raise ValueError(f"logical_cpus must be a positive integer or None, received {logical_cpus!r}.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"  # too late where Keras is imported already; then the check below speaks
-    with _silent_file_descriptor(2):
+    with needed_for("Training networks"), _silent_file_descriptor(2):
         import tensorflow as tf
 
         # Networks as small as the course's lose more by waking threads for every operation than they gain by sharing
@@ -48,6 +48,22 @@ def quiet_tensorflow(logical_cpus=None):
             f"The course needs Keras on TensorFlow, received the backend {keras.backend.backend()!r}. "
             "Restart the kernel and run the notebook from its first cell."
         )
+
+
+@contextlib.contextmanager
+def needed_for(what):
+    """Inside, a package that is not installed ends in one sentence that names it and what needs it.
+
+    what: in words, the beginning of the sentence, such as "Training networks". Raises ModuleNotFoundError.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{what} needs the package {error.name}, which is not installed here. `make lab` installs all that the "
+            "course needs.",
+            name=error.name,
+        ) from error
 
 
 def _split_processor(tf, parts):

@@ -8,7 +8,10 @@ import base64
 import html
 import math
 
-import ipywidgets as widgets
+from helpers.environment import needed_for
+
+with needed_for("An explorer"):
+    import ipywidgets as widgets
 import numpy as np
 
 from helpers import batchnorm, shift

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from helpers.environment import needed_for
+
 CONFIDENCE = 0.95
 UNITS = {"%": (100, " %"), "points": (100, " points"), "": (1, "")}  # of an `Interval`: factor and suffix as shown
 
@@ -43,7 +45,8 @@ def mean_interval(values, unit="%"):
 
     values: (seeds,), at least two finite numbers. Raises ValueError otherwise.
     """
-    from scipy import stats
+    with needed_for("An interval"):
+        from scipy import stats
 
     values = _finite(values)
     mean, error = values.mean(), stats.sem(values)
@@ -69,7 +72,8 @@ def share_interval(happened):
     happened: (seeds,) of True and False, such as `runs.moving.test_accuracy[:, -1] > 0.9`. Raises ValueError for
     anything else.
     """
-    from scipy import stats
+    with needed_for("An interval"):
+        from scipy import stats
 
     happened = np.asarray(happened)
     if happened.ndim != 1 or len(happened) < 1 or happened.dtype != bool:
@@ -89,7 +93,8 @@ def widened(interval, tries):
     """
     if tries == 1:
         return interval
-    from scipy import stats
+    with needed_for("An interval"):
+        from scipy import stats
 
     one, all_of_them = (stats.t.ppf(1 - (1 - CONFIDENCE) / (2 * number), interval.count - 1) for number in (1, tries))
     low, high = (interval.mean + (end - interval.mean) * all_of_them / one for end in (interval.low, interval.high))

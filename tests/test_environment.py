@@ -242,6 +242,56 @@ def test_a_learner_installs_no_test_tool():
             assert line in dev, f"{line} is not in the development lock"
 
 
+# Makes Python behave as where a package is not installed: the import system finds none of that name.
+WITHOUT = """
+import importlib.abc, sys
+
+
+class Hidden(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {hidden!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name.split(".")[0])
+
+
+sys.meta_path.insert(0, Hidden())
+{code}
+"""
+
+
+def without(hidden, code):
+    """What a Python that has not these packages prints."""
+    command = [sys.executable, "-c", WITHOUT.format(hidden=hidden, code=code)]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize(("package", "code", "what"), [
+    ("tensorflow", "import helpers.training", "Training networks"),
+    ("keras", "import helpers.training", "Training networks"),
+    ("sklearn", "from helpers.data import load; load('digits')", "Loading the digits"),
+    ("scipy", "from helpers.statistics import mean_interval; mean_interval([1.0, 2.0])", "An interval"),
+    ("matplotlib", "import helpers.plots", "A figure"),
+    ("ipywidgets", "import helpers.explorers", "An explorer"),
+])  # fmt: skip
+def test_a_missing_package_is_named_with_what_needs_it(package, code, what):
+    said = without({package}, code)
+    assert f"{what} needs the package {package}, which is not installed here. `make lab` installs" in said
+
+
+def test_without_tensorflow_the_numpy_exercises_work_and_the_others_say_so():
+    said = without({"tensorflow", "keras"}, """
+from helpers.grading import check
+print(check("normalize", lambda x, epsilon=1e-3: (x - x.mean(0)) / (x.var(0) + epsilon) ** 0.5).passed)
+result = check("freeze", lambda model: model)
+print(result, result.attempted)
+""")  # fmt: skip
+    assert said.startswith("True\n")
+    assert "needs the package tensorflow, which is not installed here" in said
+    assert "the NumPy exercises still work" in said
+    assert "Please report it" not in said
+    assert said.rstrip().endswith("False")
+
+
 def test_seeds_count_from_zero_unless_told_otherwise(monkeypatch):
     monkeypatch.delenv("SEEDS_FROM", raising=False)
     assert list(environment.seeds(3)) == [0, 1, 2]

@@ -225,13 +225,17 @@ class CodeQuestion(Question):
         notes = []
         for variant in self.accepted:
             theirs = [self.outputs_of(variant.right, probe) for probe in probes]
-            if not all_agree(seen, expected, probes) and all_agree(seen, theirs, probes):
+            if not all_agree(seen, expected, probes) and self._is_variant(seen, theirs, probes):
                 expected = theirs
                 notes.append(variant.note)
         cases = self._cases(answer, probes, expected, seen)
         if self.may_be_list and all(case.passed for case in cases):
             notes += self._list_note(answer, probes[0], expected[0])
         return cases, notes + side_notes(seen, cases)
+
+    def _is_variant(self, seen, theirs, probes):
+        """Whether the answer is the accepted one that gives these results."""
+        return all_agree(seen, theirs, probes)
 
     def _not_callable(self, sentence):
         return [Case(self.wanted, False, sentence)], []

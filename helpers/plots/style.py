@@ -4,8 +4,12 @@ import io
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+
+from helpers.environment import needed_for
+
+with needed_for("A figure"):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
 
 class _RepeatingList(list):

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from helpers import environment
 from helpers.training.graph import graph_of, stateless_optimizer
 from helpers.training.models import Architecture, all_variables, built_model, check_labels, kernel_positions
 from helpers.training.results import Runs, Scores
@@ -88,7 +89,8 @@ def train_arms(arms, progress):
 
 
 def _train_in_one_graph(arms, model, progress):
-    from tqdm.auto import tqdm
+    with environment.needed_for("Training networks"):
+        from tqdm.auto import tqdm
 
     settings, started = arms[0], time.perf_counter()
     graph = graph_of(model, settings.optimizer, bool(settings.probes and settings.probes.gradient_norms))

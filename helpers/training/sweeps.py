@@ -5,6 +5,7 @@ import inspect
 
 import keras
 
+from helpers import environment
 from helpers.training.results import Sweep
 from helpers.training.running import deferred_interrupt, train_arms, train_many
 from helpers.training.settings import checked_optimizer, checked_settings
@@ -22,9 +23,10 @@ def sweep(grid, build, dataset, **settings):
     Dask cluster. Interrupted from the keyboard, it returns the points that were trained until then, the last of them
     marked as interrupted.
     """
-    from joblib import Parallel, delayed, effective_n_jobs
-    from sklearn.model_selection import ParameterGrid
-    from tqdm.auto import tqdm
+    with environment.needed_for("A sweep"):
+        from joblib import Parallel, delayed, effective_n_jobs
+        from sklearn.model_selection import ParameterGrid
+        from tqdm.auto import tqdm
 
     groups = _differing_in_learning_rate(ParameterGrid(grid))
     optimizer = keras.optimizers.serialize(checked_optimizer(settings.pop("optimizer", "sgd")))

@@ -13,6 +13,7 @@ from helpers.grading import check
 from helpers.grading.course import QUESTIONS, SECTIONS
 from helpers.grading.keras_question import KerasQuestion
 from helpers.grading.question import ChoiceQuestion, CodeQuestion
+from helpers.grading.questions import recalibrate
 
 CODE = [question for question in QUESTIONS.values() if isinstance(question, CodeQuestion)]
 CHOICES = [question for question in QUESTIONS.values() if isinstance(question, ChoiceQuestion)]
@@ -46,7 +47,8 @@ def test_the_reference_gets_full_points_twice(question):
     for _ in range(2):
         result = check(question.id, question.reference)
         assert (result.score, result.passed) == (question.points, True), str(result)
-        assert result.notes == ()
+        # Of the two right averages of recalibrate each gets its remark.
+        assert result.notes == ((recalibrate.BY_BATCHES,) if question.id == "recalibrate" else ())
 
 
 @pytest.mark.parametrize("question", CODE, ids=lambda question: question.id)
@@ -104,6 +106,54 @@ def test_an_unbiased_variance_is_judged_where_it_matters(name):
 
 def feedback(question, answer):
     return "\n".join(case.feedback for case in check(question, answer).cases)
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 1e-5])
+def test_epsilon_in_the_stored_variance_is_named(epsilon):
+    said = feedback("update_moving", lambda m, v, x, momentum=0.99: (
+        momentum * m + (1 - momentum) * x.mean(0), momentum * v + (1 - momentum) * (x.var(0) + epsilon)
+    ))  # fmt: skip
+    assert "adds epsilon to the variance that it stores" in said
+
+
+class FallsBack:
+    """A layer that takes its moving statistics for a training batch of one row."""
+
+    def __init__(self, features, momentum=0.99, epsilon=1e-3, add=0.0):
+        self.momentum, self.epsilon, self.add = momentum, epsilon, add
+        self.gamma, self.beta = np.ones(features), np.zeros(features)
+        self.moving_mean, self.moving_variance = np.zeros(features), np.ones(features)
+
+    def __call__(self, x, training=False):
+        mean, variance = self.moving_mean, self.moving_variance
+        if training and (len(x) > 1 or self.add):
+            mean, variance = x.mean(0), x.var(0)
+            self.moving_mean = self.momentum * self.moving_mean + (1 - self.momentum) * mean
+            self.moving_variance = self.momentum * self.moving_variance + (1 - self.momentum) * (variance + self.add)
+        return self.gamma * (x - mean) / np.sqrt(variance + self.epsilon) + self.beta
+
+
+def test_a_layer_that_falls_back_to_its_averages_is_told_so():
+    result = check("BatchNorm", FallsBack)
+    assert result.score < result.max_score
+    assert "uses its moving statistics for a training batch of one row" in result.feedback
+
+
+def test_a_layer_that_stores_epsilon_is_told_so():
+    class StoresEpsilon(FallsBack):
+        def __init__(self, features, momentum=0.99, epsilon=1e-3):
+            super().__init__(features, momentum, epsilon, add=1e-3)
+
+    assert "adds epsilon to the variance that it stores" in feedback("BatchNorm", StoresEpsilon)
+
+
+@pytest.mark.parametrize(("question", "answer"), [
+    ("normalize", lambda x, epsilon=1e-3: x if len(x) == 1 else (x - x.mean(0)) / np.sqrt(x.var(0) + epsilon)),
+    ("batchnorm_forward", lambda x, gamma, beta, epsilon=1e-3: x if len(x) == 1 else
+     gamma * (x - x.mean(tuple(range(x.ndim - 1)))) / np.sqrt(x.var(tuple(range(x.ndim - 1))) + epsilon) + beta),
+])  # fmt: skip
+def test_a_batch_of_one_row_is_no_exception(question, answer):
+    assert not check(question, answer).passed
 
 
 def test_brackets_that_are_missing_are_named():

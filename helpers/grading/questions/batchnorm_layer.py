@@ -5,8 +5,9 @@ import numpy as np
 from helpers.grading.comparing import Probe
 from helpers.grading.question import CodeQuestion, Misconception, Variant
 from helpers.grading.questions.normalize import OVER_FEATURES
-from helpers.grading.questions.probe_batches import BETA, FAR_FROM_ZERO, GAMMA, ONE_SMALL_COLUMN
+from helpers.grading.questions.probe_batches import BETA, FAR_FROM_ZERO, GAMMA, ONE_ROW, ONE_SMALL_COLUMN, SMALL
 from helpers.grading.questions.wrong_formulas import (
+    EPSILON_STORED,
     IN_PLACE,
     LAST_BATCH,
     MOMENTUM_SIDE,
@@ -103,6 +104,41 @@ def _layer_with(
             return y if wrong and not affine else self.gamma * y + self.beta
 
     return Wrong
+
+
+class _StoresEpsilon(_RightLayer.BatchNorm):
+    """A layer that adds its own epsilon to the variance that it stores."""
+
+    def __call__(self, x, training=False):
+        y = super().__call__(x, training=training)
+        if training:
+            self.moving_variance = self.moving_variance + (1 - self.momentum) * self.epsilon
+        return y
+
+
+def _alone_at_inference(update):
+    """A layer that uses its moving statistics for a training batch of one row, and updates them or not."""
+
+    class Wrong(_RightLayer.BatchNorm):
+        def __call__(self, x, training=False):
+            alone = training and len(x) == 1
+            y = super().__call__(x, training=training and not alone)
+            if alone and update:
+                super().__call__(x, training=True)
+            return y
+
+    return Wrong
+
+
+class _AloneForgotten(_RightLayer.BatchNorm):
+    """A layer whose averages do not move for a training batch of one row."""
+
+    def __call__(self, x, training=False):
+        before = self.moving_mean, self.moving_variance
+        y = super().__call__(x, training=training)
+        if len(x) == 1:
+            self.moving_mean, self.moving_variance = before
+        return y
 
 
 def _for_both_modes_and_each(sentence):
@@ -229,6 +265,25 @@ class BatchNormLayer(CodeQuestion):
             _layer_with(default=True),
         ),
         Misconception(SAMPLE_VARIANCE, _layer_with(batch=lambda x: (x.mean(axis=0), x.var(axis=0, ddof=1)))),
+        *(
+            Misconception(
+                "Your layer uses its moving statistics for a training batch of one row. In training the batch always "
+                "normalises itself: one row alone becomes 0, so that the output is beta.",
+                _alone_at_inference(update),
+            )
+            for update in (True, False)
+        ),
+        Misconception(
+            "Your layer does not update its averages for a training batch of one row. Every training batch counts.",
+            _AloneForgotten,
+        ),
+        *(
+            Misconception(
+                EPSILON_STORED, _layer_with(stored=lambda x, epsilon=epsilon: (x.mean(axis=0), x.var(axis=0) + epsilon))
+            )
+            for epsilon in (1e-3, 1e-5)
+        ),
+        Misconception(EPSILON_STORED, _StoresEpsilon),
         Misconception(OVER_FEATURES, _layer_with(batch=lambda x: moments(x, -1, keepdims=True))),
         Misconception(ONE_MEAN, _layer_with(batch=lambda x: (x.mean(), x.var()))),
         Misconception(
@@ -289,6 +344,22 @@ class BatchNormLayer(CodeQuestion):
                 weight=2,
                 call=_output_at_inference,
             ),
+            Probe(
+                "training with a batch of one row: it normalises itself, and counts",
+                {"x": ONE_ROW, **parameters},
+                {},
+                ("the output", "moving_mean"),
+                call=_output_and_mean_of_one_row,
+            ),
+            Probe(
+                "a variance as small as epsilon is stored as it is",
+                {"x": SMALL},
+                {},
+                names,
+                2e-5,
+                weight=0.5,
+                call=_averages_with_large_epsilon,
+            ),
             Probe("a prediction changes nothing", {"x": x, **trained}, {}, names, call=_averages_after_inference),
             Probe(
                 TWO_LAYERS,
@@ -328,6 +399,21 @@ def _state_of_a_new_layer(make, given):
 
 def _output_in_training(make, given):
     return _built_layer(make, given, momentum=0.8, epsilon=0.05)(given["x"], training=True)
+
+
+def _output_and_mean_of_one_row(make, given):
+    layer = _built_layer(make, given, momentum=0.8, epsilon=0.05)
+    layer(FAR_FROM_ZERO, training=True)
+    y = layer(given["x"], training=True)
+    return ... if y is ... else (y, layer.moving_mean)
+
+
+def _averages_with_large_epsilon(make, given):
+    layer = make(3, momentum=0.5, epsilon=0.5)
+    layer.moving_variance = np.array([1e-3, 2e-3, 5e-4])
+    if layer(given["x"], training=True) is ...:
+        return ...
+    return layer.moving_mean, layer.moving_variance
 
 
 def _averages_after_three_batches(make, given):

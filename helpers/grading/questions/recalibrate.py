@@ -14,7 +14,7 @@ from helpers.grading.keras_question import (
     returned_model,
 )
 from helpers.grading.observing import Noted, Remark
-from helpers.grading.question import Misconception
+from helpers.grading.question import Misconception, Variant
 
 
 def _recalibrate_by_rows(model, x, batch_size):
@@ -74,6 +74,16 @@ def _recalibrate_with(
 ON_THE_WAY = (
     "You are on the way, but `momentum**steps` of the start is still there. Go on (at momentum 0.99 about 600 steps), "
     "or give batch k the momentum k / (k + 1)."
+)
+
+
+BY_ROWS = (
+    "In your average a batch counts with its rows. So the first layer's mean is exactly that of x, the shorter last "
+    "batch included. Letting every batch count the same, with momentum k / (k + 1), is as right."
+)
+BY_BATCHES = (
+    "In your average every batch counts the same, the shorter last one too. Letting a batch count with its rows, with "
+    "momentum rows before / rows so far, is as right, and gives the mean of x exactly."
 )
 
 
@@ -154,20 +164,16 @@ class Recalibrate(KerasQuestion):
             "normalises itself, so the size of the batches belongs to the statistics.",
             _recalibrate_with(momentum=0.0, whole=True),
         ),
-        Misconception(
-            "In your average a batch counts with its rows. Here every batch counts the same, the shorter last one "
-            "too: momentum k / (k + 1).",
-            _recalibrate_by_rows,
-        ),
     )
+    accepted = (Variant(BY_ROWS, _recalibrate_by_rows),)
 
     def probes(self, answer):
         outputs = (
             "the moving mean",
             "the moving variance",
             "the deeper statistics",
-            "the moving mean, where every batch counts the same,",
-            "the moving variance, where every batch counts the same,",
+            "the moving mean, where every batch counts,",
+            "the moving variance, where every batch counts,",
             "the weights",
             "the momentum",
             "trainable",
@@ -185,14 +191,25 @@ class Recalibrate(KerasQuestion):
                     ("the first layer's moving mean is about the mean of x's activations", 1.5),
                     ("the first layer's moving variance is about their variance", 1.5),
                     ("so it is in the layers behind", 1.5),
-                    ("the mean closely: nothing old is left, every batch counts the same", 0.5),
-                    ("the variance closely: nothing old is left, every batch counts the same", 0.5),
+                    ("the mean closely: nothing old is left, every batch counts", 0.5),
+                    ("the variance closely: nothing old is left, every batch counts", 0.5),
                     ("the weights stay as they were", 1),
                     ("the layers have their momentum back", 0.5),
                     ("what was trainable still is", 0.5),
                 ),
             )
         ]
+
+    def judge(self, answer):
+        found = super().judge(answer)
+        if found is None or BY_ROWS in found[1] or not all(case.passed for case in found[0]):
+            return found
+        return found[0], [*found[1], BY_BATCHES]
+
+    def _is_variant(self, seen, theirs, probes):
+        if seen[0].outputs is not None:  # the statistics tell; what else was changed has cases of its own
+            seen = [replace(seen[0], outputs=(*seen[0].outputs[:-3], *theirs[0][-3:])), *seen[1:]]
+        return super()._is_variant(seen, theirs, probes)
 
     def _diagnosis(self, probes, expected, seen):
         known = super()._diagnosis(probes, expected, seen)

@@ -5,8 +5,9 @@ import numpy as np
 from helpers.grading.comparing import Probe
 from helpers.grading.question import CodeQuestion, Misconception, Variant
 from helpers.grading.questions.normalize import OVER_FEATURES
-from helpers.grading.questions.probe_batches import FAR_FROM_ZERO
+from helpers.grading.questions.probe_batches import FAR_FROM_ZERO, SMALL
 from helpers.grading.questions.wrong_formulas import (
+    EPSILON_STORED,
     LAST_BATCH,
     MEAN_SQUARE,
     MOMENTUM_SIDE,
@@ -85,6 +86,12 @@ class UpdateMoving(CodeQuestion):
         Misconception(LAST_BATCH, _update_with(mix=lambda old, batch, momentum: batch)),
         Misconception(NEVER_STORES, _update_with(mix=lambda old, batch, momentum: old)),
         Misconception(MOVING_DEVIATION, _update_with(lambda x: (x.mean(axis=0), x.std(axis=0)))),
+        *(
+            Misconception(
+                EPSILON_STORED, _update_with(lambda x, epsilon=epsilon: (x.mean(axis=0), x.var(axis=0) + epsilon))
+            )
+            for epsilon in (1e-3, 1e-5)
+        ),
         Misconception(OVER_FEATURES, _update_with(lambda x: moments(x, -1))),
         Misconception(ONE_MEAN, _update_with(lambda x: (x.mean(), x.var()))),
         Misconception(MEAN_SQUARE, _update_with(lambda x: (x.mean(axis=0), (x * x).mean(axis=0)))),
@@ -141,12 +148,14 @@ class UpdateMoving(CodeQuestion):
             Probe("a fresh layer, momentum 0.9", {**fresh, "x": FAR_FROM_ZERO[:3] - 7}, {"momentum": 0.9}, outputs),
             Probe("momentum is 0.99 if nothing is said", {**old, "x": FAR_FROM_ZERO * 10}, {}, outputs, tolerance=1e-4),
         ]
-        three.append(
+        small = {"moving_mean": np.zeros(3), "moving_variance": np.array([1e-3, 2e-3, 5e-4])}
+        return [
+            *three,
             Probe(
                 "three different batches in a row", {**old, "x": FAR_FROM_ZERO}, {}, outputs, call=self._three_batches
-            )
-        )
-        return three
+            ),
+            Probe("a variance as small as epsilon", {**small, "x": SMALL}, {"momentum": 0.5}, outputs, tolerance=2e-5),
+        ]
 
     @staticmethod
     def _three_batches(update, given):

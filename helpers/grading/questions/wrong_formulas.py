@@ -101,6 +101,10 @@ NEVER_STORES = (
 )
 
 
+EPSILON_STORED = (
+    "Your code adds epsilon to the variance that it stores. Store the batch's variance as it is: epsilon is added only "
+    "where you divide, or it would count twice."
+)
 MOVING_DEVIATION = (
     "Your code tracks the standard deviation. Store the variance, and take the root only when you normalise."
 )
