@@ -244,6 +244,17 @@ def _same_chance():
         random.setstate(python_state)
 
 
+@contextlib.contextmanager
+def _silent_where_it_cannot_stop():
+    """Where the stop comes in the middle of a finaliser, Python drops it and complains; the next one comes soon."""
+    complain = sys.unraisablehook
+    sys.unraisablehook = lambda dropped: None if dropped.exc_type is _Stop else complain(dropped)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = complain
+
+
 def run(function, *, seconds=None, limit_memory=True):
     """Call `function()`, which calls what a learner wrote. Returns an Outcome; raises only the user's own interrupt."""
     outcome, out = Outcome(), _Short()
@@ -254,6 +265,7 @@ def run(function, *, seconds=None, limit_memory=True):
                 _same_chance(),
                 np.errstate(all="warn"),
                 _no_exit(),
+                _silent_where_it_cannot_stop(),
                 contextlib.redirect_stdout(out),
                 contextlib.redirect_stderr(out),
                 _memory_limit() if limit_memory else contextlib.nullcontext(),

@@ -346,3 +346,19 @@ def test_no_numpy_question_imports_tensorflow():
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'matplotlib')))\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_stop_that_comes_while_an_object_is_finalised_is_no_complaint(capfd):
+    class NeverEnds:
+        def __del__(self):
+            while True:
+                pass
+
+    def loops(x, epsilon=1e-3):
+        NeverEnds()  # the first stop ends its finaliser, and Python drops it there
+        while True:
+            pass
+
+    result = check("normalize", loops)
+    assert "5 seconds" in result.feedback
+    assert "Exception ignored" not in f"{result}{capfd.readouterr().err}"
