@@ -27,8 +27,12 @@ help:
 	@echo "make links        REPO=owner/name: write the repository's address into notebooks, README and site"
 	@echo "make lock         resolve the two requirements locks again"
 
+# Jupyter refuses to run as root, as in a container, unless it is told to. It listens on this machine only, as always.
+ALLOW_ROOT := $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
+
 lab: $(VENV)/lab-installed
-	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" $(LAB_ARGS) notebooks/00_start_here.ipynb
+	@test -z "$(ALLOW_ROOT)" || echo "You are root: JupyterLab opens all the same, for this machine only and with a token."
+	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" $(ALLOW_ROOT) $(LAB_ARGS) notebooks/00_start_here.ipynb
 
 test: $(VENV)/dev-installed
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(TEST_ARGS)

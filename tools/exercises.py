@@ -10,6 +10,7 @@ sys.path.insert(0, str(ROOT))
 
 from helpers.grading.course import QUESTIONS  # noqa: E402
 
+NOTEBOOK = "07_exercises"
 BEGIN, END = "BEGIN SOLUTION", "END SOLUTION"
 # One stub for code of every kind; nbgrader is given the same, so that both make the same learner's notebook.
 STUB = "# YOUR CODE HERE"

@@ -50,13 +50,15 @@ STILL_OPEN = (
 class Question:
     """One exercise. The attributes are its metadata; `judge` looks at an answer and returns (cases, notes) or None.
 
-    id: as given to `check`. points: what it is worth, in this one place. section: of the lesson.
+    id: as given to `check`. short: three letters, for the column of a table. points: what it is worth, in this one
+    place. section: of the lesson.
     notebook, heading: where to read again.
     hints: two, the second says more. try_first: what `solution` says before it shows `answer_source()`.
     before_answer: the line above that.
     """
 
     id = ""
+    short = ""
     title = ""
     points = 4
     section = ""

@@ -194,7 +194,7 @@ def test_submissions_are_found_as_files_and_as_folders(tmp_path):
     (tmp_path / "Grace Hopper" / "07_exercises.ipynb").write_text("{}")
     (tmp_path / "Grace Hopper" / "02_mine.ipynb").write_text("{}")
     (tmp_path / "empty").mkdir()
-    found = grade.find_submissions(tmp_path)
+    found, _ = grade.find_submissions(tmp_path)
     assert {name: path.name for name, path in found.items()} == {
         "ada": "ada.ipynb", "Grace_Hopper": "07_exercises.ipynb", "empty": "07_exercises.ipynb"
     }  # fmt: skip
@@ -218,7 +218,7 @@ def test_what_programs_leave_in_a_folder_is_no_submission(tmp_path):
                  "._ada.ipynb", "bob/.ipynb_checkpoints/07_exercises.ipynb", "bob/part/mine.ipynb"):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("{}")
-    found = grade.find_submissions(tmp_path)
+    found, _ = grade.find_submissions(tmp_path)
     assert {name: path.name for name, path in found.items()} == {"ada": "07_exercises.ipynb", "bob": "mine.ipynb"}
 
 
@@ -269,7 +269,7 @@ def graded_before(tmp_path, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:Object of type")  # nbgrader's own dealings with SQLAlchemy
-@pytest.mark.parametrize(("second", "says"), [("no JSON", "can not be read"), (None, "its code ended the kernel")])
+@pytest.mark.parametrize(("second", "says"), [("no JSON", "cannot be read"), (None, "its code ended the kernel")])
 def test_a_hand_in_that_is_not_graded_gets_no_points_of_an_earlier_one(graded_before, tmp_path, student, second, says):
     path = tmp_path / "ada.ipynb"
     path.write_text(second or nbformat.writes(student), encoding="utf-8")

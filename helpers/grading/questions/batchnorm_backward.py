@@ -86,6 +86,7 @@ def _backward_dx_last(dy, x, gamma, epsilon=1e-3):
 
 class BatchNormBackward(CodeQuestion):
     id = "batchnorm_backward"
+    short = "bwd"
     title = "The backward pass"
     points = 8
     section = "How normalization works"

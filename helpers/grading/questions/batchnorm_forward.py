@@ -51,6 +51,7 @@ def _rows_or_all_axes(x):
 
 class BatchNormForward(CodeQuestion):
     id = "batchnorm_forward"
+    short = "fwd"
     title = "The forward pass for any rank"
     points = 6
     section = "How normalization works"

@@ -152,6 +152,7 @@ TWO_LAYERS = "two layers share nothing"
 
 class BatchNormLayer(CodeQuestion):
     id = "BatchNorm"
+    short = "lay"
     title = "A layer with a memory"
     points = 8
     section = "Training vs inference"

@@ -39,6 +39,7 @@ def _builder_of(*names, **batchnorm):
 
 class BuildModel(KerasQuestion):
     id = "build_model"
+    short = "bld"
     title = "The lesson's network"
     points = 5
     section = "Code example"

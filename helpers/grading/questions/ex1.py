@@ -7,6 +7,7 @@ from helpers.grading.question import Choice, ChoiceQuestion
 
 class Exercise1(ChoiceQuestion):
     id = "ex1"
+    short = "ex1"
     title = "Exercise 1"
     text = "What problem does Batch Normalization primarily solve?"
     section = "The core problem"

@@ -7,6 +7,7 @@ from helpers.grading.question import Choice, ChoiceQuestion
 
 class Exercise2(ChoiceQuestion):
     id = "ex2"
+    short = "ex2"
     title = "Exercise 2"
     text = "Should BatchNorm be applied before or after activation?"
     section = "Where it is applied"

@@ -34,6 +34,7 @@ def _fold_swapped(kernel, bias, gamma, beta, moving_mean, moving_variance, epsil
 
 class FoldBatchNorm(CodeQuestion):
     id = "fold_batchnorm"
+    short = "fld"
     title = "Fold BatchNorm into Dense"
     points = 5
     section = "Training vs inference"

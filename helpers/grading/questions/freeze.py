@@ -46,6 +46,7 @@ COMPILE_ONCE = "The nested model was never compiled. Compile once, at the end, a
 
 class Freeze(KerasQuestion):
     id = "freeze"
+    short = "frz"
     title = "Freeze BatchNorm for fine-tuning"
     points = 5
     section = "Training vs inference"

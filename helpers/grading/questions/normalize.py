@@ -20,6 +20,7 @@ OVER_FEATURES = (
 
 class Normalize(CodeQuestion):
     id = "normalize"
+    short = "nor"
     title = "Normalise a batch"
     points = 4
     section = "How normalization works"

@@ -7,6 +7,7 @@ from helpers.grading.question import Choice, ChoiceQuestion
 
 class Quiz1(ChoiceQuestion):
     id = "quiz1"
+    short = "qz1"
     title = "Quick quiz, Q1"
     text = "Does BatchNorm remove model flexibility?"
     section = "How normalization works"

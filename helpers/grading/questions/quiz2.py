@@ -7,6 +7,7 @@ from helpers.grading.question import Choice, ChoiceQuestion
 
 class Quiz2(ChoiceQuestion):
     id = "quiz2"
+    short = "qz2"
     title = "Quick quiz, Q2"
     text = "Can BatchNorm replace Dropout?"
     section = "BatchNorm vs Dropout"

@@ -89,6 +89,7 @@ BY_BATCHES = (
 
 class Recalibrate(KerasQuestion):
     id = "recalibrate"
+    short = "cal"
     title = "Recalibrate the moving statistics"
     seconds = 30  # many passes with the layer's own momentum are slow, and right
     points = 6

@@ -43,6 +43,7 @@ def _train_step_with(*, training=True, apply=1, swapped=False, loss_after=None, 
 
 class TrainStep(KerasQuestion):
     id = "train_step"
+    short = "stp"
     title = "Repair a training step"
     points = 5
     section = "Training vs inference"

@@ -55,6 +55,7 @@ def _update_around(centre):
 
 class UpdateMoving(CodeQuestion):
     id = "update_moving"
+    short = "mov"
     title = "Move the moving averages"
     points = 4
     section = "Training vs inference"

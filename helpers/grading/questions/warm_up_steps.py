@@ -12,6 +12,7 @@ def _steps_to_cover(momentum, fraction):
 
 class WarmUpSteps(CodeQuestion):
     id = "warm_up_steps"
+    short = "wrm"
     title = "How long the averages take to warm up"
     points = 3
     section = "Training vs inference"
