@@ -15,6 +15,7 @@
 # in the gap between the two. You reproduce them here, one by one. Afterwards you can
 #
 # - explain a validation accuracy that is terrible in epoch 1 and fine in epoch 10, and say how many steps it takes;
+# - say why warm averages can still lag behind, and why a falling learning rate cures it;
 # - say what `training=True` does to a prediction, and what sorted or tiny batches do to training;
 # - freeze a layer so that it stays frozen, and repair the statistics of a network that meets new images;
 # - train on several devices without making your batches tiny by accident, and fold the layer away when you are done.
@@ -45,8 +46,8 @@ import tensorflow as tf
 
 from helpers.data import load
 
-digits = load()
-print(digits)
+dataset = load()
+print(dataset)
 
 # %% [markdown]
 # Now one layer and a batch of two rows with two features. **Predict:** what comes out in training mode? And what in
@@ -64,8 +65,8 @@ print("inference:", at_inference.astype(float).round(2).tolist())
 
 # %%
 print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
-assert np.allclose(in_training, [[-1, 1], [1, -1]], atol=0.01)
-assert np.allclose(at_inference, x, rtol=0.01)
+assert np.allclose(in_training, [[-1, 1], [1, -1]], atol=0.01), f"training mode gives −1 and 1, not {in_training}"
+assert np.allclose(at_inference, x, rtol=0.01), f"a new layer hardly changes its input at inference: {at_inference}"
 print("✓ in training mode 10 and 12 become −1 and +1, and so do −500 and +500")
 
 # %% [markdown]
@@ -90,7 +91,7 @@ model.compile(
     keras.optimizers.SGD(0.3), keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
 )
 history = model.fit(
-    digits.x_train, digits.y_train, batch_size=128, epochs=30, verbose=0, validation_data=(digits.x_test, digits.y_test)
+    dataset.x_train, dataset.y_train, batch_size=128, epochs=30, verbose=0, validation_data=(dataset.x_test, dataset.y_test)
 ).history
 for epoch in (1, 2, 3, 5, 10, 20, 30):
     print(f"epoch {epoch:2}   accuracy {history['accuracy'][epoch - 1]:.2f}   "
@@ -113,7 +114,7 @@ my_prediction = None  # your guess: "overfitting", "the moving averages" or "bad
 from helpers.training import train_many
 
 lag = {
-    momentum: train_many(functools.partial(mlp, momentum=momentum), digits, seeds=8, steps=270, batch_size=128,
+    momentum: train_many(functools.partial(mlp, momentum=momentum), dataset, seeds=8, steps=270, batch_size=128,
                          optimizer=keras.optimizers.SGD(0.3), evaluate_every=9)
     for momentum in (0.99, 0.9)
 }
@@ -121,7 +122,7 @@ assert np.allclose(lag[0.99].recomputed.test_accuracy, lag[0.9].recomputed.test_
 
 # %% tags=["nbval-ignore-output"]
 from helpers.plots import COLORS, LINESTYLES, MARKERS, Plot, new_figure
-from helpers.statistics import mean_interval, paired_difference
+from helpers.statistics import mean_interval, paired_difference, share_of_reachable
 
 steps = lag[0.99].evaluated_at
 curves = {
@@ -135,9 +136,9 @@ for i, (name, scores) in enumerate(curves.items()):
               ms=4, label=name)
 blue, green = (100 * scores.test_accuracy[:, 0].mean() for scores in (lag[0.99].moving, lag[0.99].recomputed))
 axis.annotate("", (steps[0], blue), xytext=(steps[0], green), arrowprops={"arrowstyle": "<->"})
-axis.annotate("the same weights,\nother statistics", (steps[0], (blue + green) / 2), xytext=(45, 64),
+axis.annotate("the same weights,\nother statistics", (steps[0], (blue + green) / 2), xytext=(45, blue),
               arrowprops={"arrowstyle": "-"})
-axis.set(xlabel="training steps (9 are one epoch)", ylabel="test accuracy (%)", ylim=(60, 101))
+axis.set(xlabel="training steps (9 are one epoch)", ylabel="test accuracy (%)", ylim=(blue - 8, 101))
 axis.legend(loc="lower right")
 cold = paired_difference(lag[0.99].recomputed.test_accuracy[:, 0], lag[0.99].moving.test_accuracy[:, 0])
 warm = paired_difference(lag[0.99].recomputed.test_accuracy[:, -1], lag[0.99].moving.test_accuracy[:, -1])
@@ -163,13 +164,81 @@ for step in range(1, 460):
     if step in (1, 9, 69, 230, 459):  # 69, 230 and 459 cover one half, 90 % and 99 %
         covered, formula = layer.moving_mean.numpy()[0] / 5, 1 - 0.99**step
         print(f"step {step:3}   moving mean {5 * covered:.2f} of 5   covered {covered:6.1%}   1 − 0.99^k = {formula:6.1%}")
-        assert abs(covered - formula) < 1e-3
+        assert abs(covered - formula) < 1e-3, f"the average has covered {covered:.4f} of the way, not {formula:.4f}"
 
 # %% [markdown]
 # After `k` steps the average has covered **1 − momentum^k** of the way. It counts *steps*, so few large batches warm it
 # up less than many small ones. What helps: more steps, a lower momentum (such as 0.9 for short runs), or statistics
 # recomputed after training, as Ioffe & Szegedy did in 2015 (`re_estimate` below does it). What does not
 # help: fighting overfitting that is not there.
+#
+# ## Warm averages can still lag
+#
+# Warm is not the same as right. Each step also changes the weights, and with them the true mean and variance of every
+# unit. If a mean moves by the same amount at each step, its moving average stays behind it by as many steps as
+#
+# $$\frac{m}{1 - m} \quad\text{steps, with } m = \text{momentum}, \text{ so by 99 steps at } m = 0.99.$$
+#
+# How far the mean gets in 99 steps depends on the **learning rate**. To see the lag, keep the weights moving: one training
+# label in five is wrong, so there is always something left to fit. All arms have batches of 32 and momentum 0.99.
+# **Predict:** 400 steps after the averages have become warm, how many points does recomputing still gain at learning
+# rate 1? And what remains of that gain if the rate falls to 0.03 at step 270?
+
+# %%
+my_prediction = None  # your guess: (points at a constant rate of 1, points once the rate has fallen), such as (0, 0)
+
+# %% tags=["nbval-ignore-output"]
+random = np.random.default_rng(0)
+wrong = random.permutation(len(dataset.y_train))[: len(dataset.y_train) // 5]
+labels, classes = dataset.y_train.copy(), len(dataset.class_names)
+labels[wrong] = (labels[wrong] + random.integers(1, classes, len(wrong))) % classes
+noisy = dataset.replace("20% wrong labels", y_train=labels)
+rates = {
+    "0.1": 0.1,
+    "1": 1.0,
+    "1, then 0.03": keras.optimizers.schedules.PiecewiseConstantDecay([270], [1.0, 0.03]),
+}
+lagging = {
+    name: train_many(mlp, noisy, seeds=8, steps=670, batch_size=32, evaluate_every=67,
+                     optimizer=keras.optimizers.SGD(rate))
+    for name, rate in rates.items()
+}
+
+# %% tags=["nbval-ignore-output"]
+from helpers.plots import interval_band
+
+figure, axis = new_figure(height=3.8)
+for i, (name, result) in enumerate(lagging.items()):
+    gaps = result.recomputed.test_accuracy - result.moving.test_accuracy  # (seeds, evaluations)
+    at_step = zip(result.evaluated_at, gaps.T, strict=True)
+    interval_band(axis, {step: mean_interval(gap, unit="points") for step, gap in at_step}, i, f"learning rate {name}")
+axis.axhline(0, color="black", linewidth=0.8)
+axis.axvline(270, color="#555555", linewidth=0.8, linestyle=":")
+axis.set(xlabel="training steps (dotted: the rate falls in one arm)", ylabel="what recomputing gains (points)")
+axis.legend(frameon=False)
+
+
+def late_gap(name):
+    """What recomputing gains, mean of the evaluations of the last 200 steps, seed by seed."""
+    result = lagging[name]
+    gaps = result.recomputed.test_accuracy - result.moving.test_accuracy
+    return mean_interval(gaps[:, -3:].mean(axis=1), unit="points")
+
+
+settled = late_gap("1, then 0.03")
+Plot(figure, "What recomputing gains over the last 200 steps: " + "; ".join(
+    f"learning rate {name}: {late_gap(name)}" for name in lagging) + ". Bands are 95 % intervals of 8 seeds.")
+
+# %%
+print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
+print("at a constant rate of 1, recomputing still gains something:", late_gap("1").low > 0)
+print("once the rate has fallen, the gain is below 1 point:       ", settled.high < 0.01)
+
+# %% [markdown]
+# The averages had long been warm: after 270 steps they have covered 1 − 0.99²⁷⁰, more than nine tenths. What you see is
+# another lag: they describe the weights of about a hundred steps ago. When the learning rate falls, the weights nearly
+# stand still, the averages catch up within a few hundred steps, and the gap closes. So evaluate a network after its
+# learning rate has decayed, or recompute the statistics first.
 #
 # ## `training=True` at inference
 #
@@ -186,7 +255,8 @@ my_prediction = None  # your guess: a number from 0 to 100
 
 # %% tags=["nbval-ignore-output"]
 runs = lag[0.99]
-network = runs.model(0)
+first_seed = runs.seeds[0]
+network = runs.model(first_seed)
 
 
 @tf.function
@@ -195,13 +265,14 @@ def logits_of(batches, training):
 
 
 weights = {seed: runs.model(seed).get_weights() for seed in runs.seeds}
-x, y = digits.x_test[:576], digits.y_test[:576]  # 576 is a multiple of 64
+count = len(dataset.y_test) // 64 * 64  # whole batches of every size below
+x, y = dataset.x_test[:count], dataset.y_test[:count]
 
 
 def predict(seed, order, batch_size, training):
     """The predicted class of every image of x, in its place, when they come in batches in the given order."""
     network.set_weights(weights[seed])  # also puts back the averages that training=True has moved
-    logits = logits_of(x[order].reshape(-1, batch_size, 64), training)
+    logits = logits_of(x[order].reshape(-1, batch_size, x.shape[1]), training)
     predicted = np.empty(len(order), int)
     predicted[order] = np.argmax(logits, axis=-1).ravel()
     return predicted
@@ -229,8 +300,8 @@ print("measured: with training=True", "many of them" if changed[True].low > 0.05
 
 # %% tags=["nbval-ignore-output"]
 one, other = shuffled(0), shuffled(50)
-in_one, in_other = predict(0, one, 4, training=True), predict(0, other, 4, training=True)
-right = predict(0, one, 4, training=False) == y
+in_one, in_other = (predict(first_seed, order, 4, training=True) for order in (one, other))
+right = predict(first_seed, one, 4, training=False) == y
 victims = np.flatnonzero(right & (in_one == y) & (in_other != y))[:3]
 
 
@@ -240,15 +311,17 @@ def batch_of(image, order):
     return [image, *batch[batch != image]]
 
 
+names = dataset.class_names
 figure, axes = new_figure(3, 2, width=8, height=4.4)
-for row, victim in zip(axes, victims, strict=True):
+for row, victim in zip(axes, victims, strict=False):  # there may be fewer than three
     for axis, order, predicted in zip(row, (one, other), (in_one, in_other), strict=True):
-        images = digits.pixels(x[batch_of(victim, order)])
+        images = dataset.pixels(x[batch_of(victim, order)])
         axis.imshow(np.hstack(np.pad(images, ((0, 0), (0, 0), (1, 1)))), cmap="gray_r")
-        axis.set_title(f"first image read as {predicted[victim]}", fontsize=9, loc="left")
+        axis.set_title(f"first image read as {names[predicted[victim]]}", fontsize=9, loc="left")
         axis.set_axis_off()
 Plot(figure, "With training=True: " + "; ".join(
-    f"the same {y[victim]} is read as {in_one[victim]} on the left and as {in_other[victim]} on the right"
+    f"the same {names[y[victim]]} is read as {names[in_one[victim]]} on the left and as {names[in_other[victim]]} "
+    "on the right"
     for victim in victims) + ".")
 
 # %% [markdown]
@@ -265,15 +338,17 @@ for batch_size in (4, 16, 64):
     print(f"batch {batch_size:2}   shuffled {accuracy[batch_size, 'shuffled']}   sorted {accuracy[batch_size, 'sorted']}")
 
 # %%
-network.set_weights(weights[0])
+network.set_weights(weights[first_seed])
 one_by_one = np.concatenate([network(x[i : i + 1], training=True) for i in range(5)])
 assert np.ptp(one_by_one, axis=0).max() < 1e-5, "alone in its batch, every image should give the same logits"
-assert accuracy[4, "shuffled"].high < accuracy[64, "shuffled"].low, "small batches should be worse"
-assert all(accuracy[size, "sorted"].high < accuracy[size, "shuffled"].low for size in (4, 16, 64))
-assert any(not np.array_equal(a, b) for a, b in zip(network.get_weights(), weights[0], strict=True))
+changed_vectors = [not np.array_equal(a, b)
+                   for a, b in zip(network.get_weights(), weights[first_seed], strict=True)]
+assert any(changed_vectors), "training=True should have moved the averages, and moved none"
 print("✓ alone in its batch, every image gets the same logits: x − mean is 0, and only beta is left")
-print("✓ training=True is worse in small batches than in large ones, and worse when sorted by class")
 print("✓ and it changed the model: its moving averages are others than before")
+print("training=True is worse in batches of 4 than of 64:", accuracy[4, "shuffled"].high < accuracy[64, "shuffled"].low)
+print("and worse when sorted by class, at every batch size:",
+      all(accuracy[size, "sorted"].high < accuracy[size, "shuffled"].low for size in (4, 16, 64)))
 
 # %% [markdown]
 # So `training=True` is no way to predict. It makes a prediction depend on its neighbours, and each call moves the
@@ -292,14 +367,14 @@ my_prediction = None  # your guess: a set of names out of {"no normalisation", "
 
 # %% tags=["nbval-ignore-output"]
 def one_class_per_batch(labels, steps, batch_size, seed):
-    """Row numbers (steps, batch_size): each batch from one class, the ten classes in a random order."""
-    random = np.random.default_rng(seed)
-    classes = np.concatenate([random.permutation(10) for _ in range(steps // 10)])
+    """Row numbers (steps, batch_size): each batch from one class, the classes in a random order."""
+    random, count = np.random.default_rng(seed), len(dataset.class_names)
+    classes = np.concatenate([random.permutation(count) for _ in range(-(-steps // count))])[:steps]
     return np.stack([random.choice(np.flatnonzero(labels == c), batch_size) for c in classes])
 
 
 sorted_runs = {
-    name: train_many(functools.partial(mlp, normalization=normalization), digits, seeds=8, steps=300, batch_size=32,
+    name: train_many(functools.partial(mlp, normalization=normalization), dataset, seeds=8, steps=300, batch_size=32,
                      optimizer=keras.optimizers.SGD(0.05), order=one_class_per_batch, evaluate_every=300)
     for name, normalization in (("no normalisation", "none"), ("LayerNorm", "layer"), ("BatchNorm", "before"))
 }
@@ -308,9 +383,13 @@ for name, result in sorted_runs.items():
           f"recomputed {mean_interval(result.recomputed.test_accuracy[:, -1])}")
 
 # %%
-learned = {name for name, result in sorted_runs.items() if mean_interval(result.recomputed.test_accuracy[:, -1]).low > 0.8}
+at_the_end = {name: result.recomputed.test_accuracy[:, -1] for name, result in sorted_runs.items()}
+best = max(accuracy.mean() for accuracy in at_the_end.values())
+shares = {name: mean_interval(share_of_reachable(accuracy, chance=dataset.chance, best=best))
+          for name, accuracy in at_the_end.items()}
 print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
-print("measured: above 80 %:", ", ".join(sorted(learned)))
+print("measured: at least four fifths of the way from guessing to the best of the three:",
+      ", ".join(sorted(name for name, share in shares.items() if share.low > 0.8)))
 
 # %% [markdown]
 # The class *is* what the images of such a batch have in common. Batch Normalization subtracts what they have in common.
@@ -325,11 +404,11 @@ print("measured: above 80 %:", ", ".join(sorted(learned)))
 #
 # A mean over few examples is a noisy mean: its standard error is σ/√N. With two examples there is nothing left but
 # −1 and +1, as you saw. **Predict:** batches of 2, 4, 8, 32 and 128, and every network sees as many images in all. At
-# which batch sizes does Batch Normalization stay below 90 % even with recomputed statistics? And with the moving
-# averages, does it go up or down from 32 to 128?
+# which batch sizes does Batch Normalization lose more than 5 points against batches of 32, even with recomputed
+# statistics? And with the moving averages, does it go up or down from 32 to 128?
 
 # %%
-my_prediction = None  # your guess: (batch sizes below 90 %, "up", "same" or "down"), such as ([2, 4, 8], "same")
+my_prediction = None  # your guess: (batch sizes that lose, "up", "same" or "down"), such as ([2, 4, 8], "same")
 
 # %% [markdown]
 # Each point is the better one of two learning rates, both proportional to the batch size; the *training* accuracy
@@ -344,7 +423,7 @@ EXAMPLES = 4800
 
 def better_of_two_rates(normalization, batch_size):
     rates = [rate * batch_size / 64 for rate in (0.1, 0.4)]
-    tried = sweep({"learning_rate": rates}, functools.partial(mlp, normalization=normalization), digits, seeds=8,
+    tried = sweep({"learning_rate": rates}, functools.partial(mlp, normalization=normalization), dataset, seeds=8,
                   steps=EXAMPLES // batch_size, batch_size=batch_size, evaluate_every=EXAMPLES)
     return max(tried.runs, key=lambda runs: runs.recomputed.train_accuracy[:, -1].mean())
 
@@ -354,9 +433,6 @@ layernorm = {size: better_of_two_rates("layer", size) for size in (2, 8, 32)}
 
 
 # %% tags=["nbval-ignore-output"]
-from helpers.plots import interval_band
-
-
 def final_accuracy(by_size, statistics):
     """{batch size: the interval of the test accuracy at the end}, with "moving" or "recomputed" statistics."""
     return {size: mean_interval(getattr(runs, statistics).test_accuracy[:, -1]) for size, runs in by_size.items()}
@@ -372,7 +448,7 @@ for i, (name, intervals) in enumerate(final.items()):
     interval_band(axis, intervals, i, name)
 axis.set_xscale("log", base=2)
 axis.set_xticks(list(batchnorm), list(batchnorm))
-axis.set(xlabel=f"batch size ({EXAMPLES} images seen by every network)", ylabel="test accuracy (%)", ylim=(50, 101))
+axis.set(xlabel=f"batch size ({EXAMPLES} images seen by every network)", ylabel="test accuracy (%)")
 axis.legend(loc="lower right")
 recomputed = final["BatchNorm, recomputed statistics"]
 Plot(figure, "BatchNorm with recomputed statistics: " + ", ".join(
@@ -392,7 +468,8 @@ large_batch_loss = lost_from_32(batchnorm[32].moving, batchnorm[128].moving)
 large_recomputed_loss = lost_from_32(batchnorm[32].recomputed, batchnorm[128].recomputed)
 layernorm_loss = lost_from_32(layernorm[32].moving, layernorm[2].moving)
 print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
-print("below 90 %, even with recomputed statistics, at batch sizes:", [size for size in recomputed if recomputed[size].high < 0.9])
+losing = [size for size in batchnorm if lost_from_32(batchnorm[32].recomputed, batchnorm[size].recomputed).low > 0.05]
+print("lost more than 5 points against 32, even with recomputed statistics:", losing)
 print("from 32 to 128 with moving averages:", "down" if large_batch_loss.low > 0.02 else "not clearly down")
 print("from 32 to 128 with recomputed statistics:", "down" if large_recomputed_loss.low > 0.02 else "not clearly down")
 print("from 32 to 2 with LayerNorm:", "down" if layernorm_loss.low > 0.02 else "not clearly down")
@@ -445,14 +522,14 @@ def train_on_four_devices(synchronized, seeds, images=400):
     for seed in seeds:
         keras.utils.set_random_seed(seed)
         model.set_weights(two_layers(synchronized).get_weights())  # the same start for both arms
-        order = np.random.default_rng(seed).permutation(len(digits.x_train))[:images]
-        model.fit(digits.x_train[order], digits.y_train[order], batch_size=8, shuffle=False, verbose=0)
-        logits = model(digits.x_test)  # on the first device, with its averages
-        scores.append(np.mean(np.argmax(logits, axis=1) == digits.y_test))
+        order = np.random.default_rng(seed).permutation(len(dataset.x_train))[:images]
+        model.fit(dataset.x_train[order], dataset.y_train[order], batch_size=8, shuffle=False, verbose=0)
+        logits = model(dataset.x_test)  # on the first device, with its averages
+        scores.append(np.mean(np.argmax(logits, axis=1) == dataset.y_test))
     return scores
 
 
-replicas = {synchronized: train_on_four_devices(synchronized, seeds=range(5)) for synchronized in (False, True)}
+replicas = {synchronized: train_on_four_devices(synchronized, environment.seeds(5)) for synchronized in (False, True)}
 for synchronized, scores in replicas.items():
     print(f"synchronized={synchronized!s:5}   test accuracy {mean_interval(scores)}")
 gain = paired_difference(replicas[True], replicas[False])
@@ -486,7 +563,7 @@ norm = small.get_layer("batchnorm_1")
 def what_moves():
     """The names of the layer's vectors that a short `fit` changes."""
     before = norm.get_weights()
-    small.fit(digits.x_train[:256], digits.y_train[:256], verbose=0)
+    small.fit(dataset.x_train[:256], dataset.y_train[:256], verbose=0)
     names = [vector.name for vector in norm.weights]
     return [name for name, old, new in zip(names, before, norm.get_weights(), strict=True) if not np.array_equal(old, new)]
 
@@ -502,8 +579,8 @@ print("trainable = False, compiled:", after_compiling)
 
 # %%
 print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
-assert after_freezing == ["gamma", "beta", "moving_mean", "moving_variance"]
-assert after_compiling == []
+assert after_freezing == ["gamma", "beta", "moving_mean", "moving_variance"], f"only {after_freezing} moved"
+assert after_compiling == [], f"after compiling again nothing should move, but {after_compiling} did"
 print("✓ a model that has trained keeps its compiled step: freeze first, then compile again")
 
 # %% [markdown]
@@ -515,8 +592,8 @@ print("✓ a model that has trained keeps its compiled step: freeze first, then 
 #
 # > **The lesson:** This ensures consistent predictions on unseen data.
 #
-# Suppose that the scanner gets a lamp that is brighter on one side. A ramp is added to each test image. You could read
-# the digits as before. **Predict:** how many of 100 can the network still read? And how many, once its moving averages
+# Suppose that the scanner gets a lamp that is brighter on one side. A ramp is added to each test image. You could name
+# the images as before. **Predict:** how many of 100 does the network still get right? And how many, once its moving averages
 # are re-estimated: set to the statistics of 200 *other* images under the new lamp? A network without any normalisation
 # stands beside it, as the control: it has no averages that could be wrong.
 
@@ -524,11 +601,12 @@ print("✓ a model that has trained keeps its compiled step: freeze first, then 
 my_prediction = None  # your guess: (out of 100 as it is, out of 100 re-estimated), such as (80, 80)
 
 # %% tags=["nbval-ignore-output"]
-ramp = np.tile(np.linspace(-2, 2, 8, dtype="float32"), 8)  # from left to right, in standard deviations of a pixel
+height, width = dataset.image_shape
+ramp = np.tile(np.linspace(-2, 2, width, dtype="float32"), height)  # from left to right, in standard deviations
 figure, axes = new_figure(1, 8, width=9, height=1.45)
 for i, axis in enumerate(axes):
-    image = digits.x_test[i // 2] + (ramp if i % 2 else 0)
-    axis.imshow(image.reshape(8, 8), cmap="gray_r", vmin=-3, vmax=4)
+    image = dataset.x_test[i // 2] + (ramp if i % 2 else 0)
+    axis.imshow(image.reshape(dataset.image_shape), cmap="gray_r", vmin=-3, vmax=4)
     axis.set_axis_off()
     axis.set_title("new lamp" if i % 2 else "as before", fontsize=9)
 Plot(figure, "Four test images, each as before and under the new lamp: lighter on the left, darker on the right.")
@@ -536,7 +614,7 @@ Plot(figure, "Four test images, each as before and under the new lamp: lighter o
 
 # %% tags=["nbval-ignore-output"]
 def accuracy_of(model, x):
-    return np.mean(np.argmax(model(x), axis=1) == digits.y_test)
+    return np.mean(np.argmax(model(x), axis=1) == dataset.y_test)
 
 
 def re_estimate(model, x):
@@ -550,17 +628,17 @@ def re_estimate(model, x):
         norm.momentum = momentum  # or the next `fit` would remember its last batch only
 
 
-without = train_many(functools.partial(mlp, normalization="none"), digits, seeds=8, steps=270, batch_size=128,
+without = train_many(functools.partial(mlp, normalization="none"), dataset, seeds=8, steps=270, batch_size=128,
                      optimizer=keras.optimizers.SGD(0.3), evaluate_every=270)
 new_domain = {"as before": [], "new lamp": [], "new lamp, re-estimated": []}
 control = {"as before": [], "new lamp": []}
 for seed in runs.seeds:
     model = runs.model(seed)
     for scores, network in ((new_domain, model), (control, without.model(seed))):
-        scores["as before"].append(accuracy_of(network, digits.x_test))
-        scores["new lamp"].append(accuracy_of(network, digits.x_test + ramp))
-    re_estimate(model, digits.x_train[:200] + ramp)
-    new_domain["new lamp, re-estimated"].append(accuracy_of(model, digits.x_test + ramp))
+        scores["as before"].append(accuracy_of(network, dataset.x_test))
+        scores["new lamp"].append(accuracy_of(network, dataset.x_test + ramp))
+    re_estimate(model, dataset.x_train[:200] + ramp)
+    new_domain["new lamp, re-estimated"].append(accuracy_of(model, dataset.x_test + ramp))
 for network, by_light in (("BatchNorm", new_domain), ("no normalisation", control)):
     for light, scores in by_light.items():
         print(f"{network:17} {light:23} {mean_interval(scores)}")
@@ -570,8 +648,8 @@ print("re-estimating gains                      ", domain_gain)
 
 # %%
 print("your prediction:", my_prediction if my_prediction is not None else "no prediction yet")
-print("re-estimating the statistics gains more than 20 points:", domain_gain.low > 0.2)
-print("the network without normalisation loses more than 10 points under the new lamp, too:", control_loss.low > 0.1)
+print("re-estimating the statistics gains more than 5 points:", domain_gain.low > 0.05)
+print("the network without normalisation loses more than 5 points under the new lamp, too:", control_loss.low > 0.05)
 
 # %% [markdown]
 # New light is a trouble for any network, as the control shows: Batch Normalization is not to blame for all of the fall. What
@@ -587,7 +665,7 @@ print("the network without normalisation loses more than 10 points under the new
 # kernel' = kernel · s and bias' = (bias − moving_mean) · s + beta
 
 # %%
-model = runs.model(0)
+model = runs.model(first_seed)
 folded = [keras.Input((64,))]
 kernels = []
 for number in (1, 2, 3):
@@ -599,15 +677,16 @@ folded = keras.Sequential([*folded, keras.layers.Dense(10, name="logits")])
 for layer, (kernel, bias) in zip(folded.layers[::2], [*kernels, model.get_layer("logits").get_weights()], strict=True):
     layer.set_weights([kernel, bias])
 
-one_layer = model.get_layer("batchnorm_1")(model.get_layer("dense_1")(digits.x_test))
-difference = np.abs(one_layer - folded.get_layer("dense_1")(digits.x_test)).max()
-same_class = np.argmax(model(digits.x_test), axis=1) == np.argmax(folded(digits.x_test), axis=1)
+one_layer = model.get_layer("batchnorm_1")(model.get_layer("dense_1")(dataset.x_test))
+difference = np.abs(one_layer - folded.get_layer("dense_1")(dataset.x_test)).max()
+same_class = np.argmax(model(dataset.x_test), axis=1) == np.argmax(folded(dataset.x_test), axis=1)
 assert difference < 1e-5, f"folded and unfolded layers differ by {difference}"
 print("✓ one folded Dense gives what Dense and BatchNormalization gave, to within 0.00001")
 print(f"the folded network predicts the same class for {same_class.sum()} of {len(same_class)} test images")
 print("layers:", len(model.layers), "->", len(folded.layers))
-in_training_mode = np.asarray(model.get_layer("batchnorm_1")(model.get_layer("dense_1")(digits.x_test), training=True))
-assert np.abs(in_training_mode - folded.get_layer("dense_1")(digits.x_test)).max() > 1e-3
+in_training_mode = np.asarray(model.get_layer("batchnorm_1")(model.get_layer("dense_1")(dataset.x_test), training=True))
+apart = np.abs(in_training_mode - folded.get_layer("dense_1")(dataset.x_test)).max()
+assert apart > 1e-3, f"in training mode the folded layer should differ, but the largest difference is {apart}"
 print("✓ folding works at inference only: in training mode the map changes with every batch")
 
 # %% [markdown]
@@ -625,10 +704,12 @@ card = claims.verdict("C7", {
     "batch_changes": changed[True],
     "neighbour_changes": changed[False],
     "warm_gap": warm,
+    "settled_gap": settled,
     "cold_gap": cold,
     "domain_gain": domain_gain,
 })
-claims.record(card, networks=repr(runs), new_domain="ramp of −2 to 2 standard deviations, 200 unlabelled images")
+claims.record(card, dataset, networks=repr(runs), settled=repr(lagging["1, then 0.03"]),
+              new_domain="ramp of −2 to 2 standard deviations, 200 unlabelled images")
 card
 
 # %% [markdown]
@@ -642,7 +723,7 @@ card = claims.verdict("C8", {
     "large_batch_loss": large_batch_loss,
     "large_recomputed_loss": large_recomputed_loss,
 })
-claims.record(card, batch_2=repr(batchnorm[2]), batch_32=repr(batchnorm[32]), batch_128=repr(batchnorm[128]),
+claims.record(card, dataset, batch_2=repr(batchnorm[2]), batch_32=repr(batchnorm[32]), batch_128=repr(batchnorm[128]),
               layernorm_2=repr(layernorm[2]), layernorm_32=repr(layernorm[32]))
 card
 
@@ -653,6 +734,7 @@ card
 #   describe the data at hand.
 # - After k steps an average has covered 1 − momentum^k. Where `val_accuracy` is poor in the first epochs, suspect cold
 #   averages first: look at recomputed statistics.
+# - Warm averages still lag behind weights that move fast. The lag closes when the learning rate falls.
 # - `training=True` at inference lets the neighbours decide. Training batches of one class hide the class.
 # - With two images **per device** the statistics are too noisy. Synchronise, or use another normalisation.
 # - Freeze, then compile again. On new data, re-estimate. When done, fold.

@@ -84,7 +84,10 @@ CELLS = tuple(claims.CLAIMS["C5"].measures)
         ("C7", {"domain_gain": False, "cold_gap": None}, C),
         ("C7", {"neighbour_changes": False}, N),
         ("C7", {"batch_changes": False}, N),
-        ("C7", {"warm_gap": False}, N),
+        ("C7", {"warm_gap": False}, C),
+        ("C7", {"warm_gap": None}, C),
+        ("C7", {"settled_gap": False}, N),
+        ("C7", {"settled_gap": None}, N),
         ("C8", {}, S),
         ("C8", {"large_batch_loss": False}, C),
         ("C8", {"large_recomputed_loss": None}, C),
@@ -305,7 +308,7 @@ BOUNDS = {
     "C4": ["above 5 points", "above 50 %", "above 50 %", "below 50 %", "above 2 points"],
     "C5": ["above 2 points"] * 4,
     "C6": ["above 2 points", "above 2 points", "below -2 points", "below 2 points", "below 2 points", "below 5 points"],
-    "C7": ["above 5 %", "below 0.1 %", "below 2 points", "below 5 points", "below 5 points"],
+    "C7": ["above 5 %", "below 0.1 %", "below 2 points", "below 2 points", "below 5 points", "below 5 points"],
     "C8": ["above 5 points", "below 2 points", "below 2 points", "below 2 points"],
 }
 
@@ -317,6 +320,7 @@ def test_the_bounds_are_fixed():
 @pytest.mark.parametrize(("name", "answers", "said", "unsaid"), [
     ("C7", {"cold_gap": False}, "not early in training.", "new domain"),
     ("C7", {"domain_gain": False}, "not on a new domain.", "early in training"),
+    ("C7", {"warm_gap": False}, "not while the weights still move fast.", "new domain"),
     ("C6", {"need_change": False}, "is not needed less beside", "clearly needed"),
     ("C6", {"need_change": None}, "is not clearly needed less beside", "Alone"),
     ("C6", {"noisy_label_gain": None}, "Alone, Dropout is not clearly ahead", "needed less"),
