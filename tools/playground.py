@@ -7,7 +7,8 @@ import numpy as np
 from helpers.data import load
 
 # These also run in the worker and under node; they touch no page.
-ENGINE = ("core", "random", "matrix", "layers", "network", "run", "settings", "presets")
+ENGINE = ("core", "random", "matrix", "layers", "network", "run", "settings", "presets", "worker")
+PAGE = ("digits", "canvas", "charts", "words", "controls", "page")  # the first is written by `write_digits`
 
 
 def write_digits(path):

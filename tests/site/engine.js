@@ -59,6 +59,7 @@ const JOBS = {
     const failed = (preset, seed) => {
       const run = new playground.Run({ ...preset.settings, seed }, digits);
       while (run.steps < preset.steps) run.step();
+      run.finish();
       return !preset.holds(run.tests);
     };
     const chosen = playground.PRESETS.filter(({ name }) => name === only);

@@ -39,7 +39,7 @@ playground.define(function presets(playground) {
     {
       name: "twenty",
       title: "Twenty layers",
-      claim: "Twenty ReLU layers with Keras’ own initial weights. Look at the gradients: without BatchNorm all are far too small, and the network hardly starts.",
+      claim: "Twenty ReLU layers with Keras’ own initial weights. Look at the gradients of the first steps: without BatchNorm all are far too small, and the network hardly starts.",
       steps: 200,
       settings: { depth: 20, width: 32, rate: 0.1 },
       notebook: { page: "03_keras_sequential", anchor: "more-stable-deep-networks", title: "03 · More stable deep networks" },

@@ -1,9 +1,10 @@
 "use strict";
 
 playground.define(function run(playground) {
-  const { Random, Network } = playground;
+  const { Random, Network, Activation } = playground;
   const BATCHES = 3; // a stream of the seed
   const BINS = 41, REACH = 4; // a histogram's outer bins hold what lies beyond
+  const FIRST_LOOK = 256; // training images whose hidden values are shown before the first step
 
   /** {xTrain, yTrain, xTest, yTest, ...}: the pixels of `digits.js` as 32-bit numbers, standardised as in the notebooks. */
   function readDigits({ pixels, labels, trainSize, mean, std, classes }) {
@@ -68,15 +69,40 @@ playground.define(function run(playground) {
       this.normalized = new Network({ ...settings, features, classes }, settings.order);
       this.batches = new Batches(digits, settings.batch, settings.seed);
       Object.assign(this, { settings, digits, steps: 0, losses: [], tests: [] });
+      for (const network of this.networks) network.forward(digits.xTrain, FIRST_LOOK, "recompute");
+      this.measure();
       this.test();
+    }
+
+    get networks() {
+      return [this.plain, this.normalized];
     }
 
     /** One step of both on the same batch; `losses` and, at some steps, `tests` grow. */
     step() {
       const { x, y } = this.batches.next(), { batch, rate } = this.settings;
-      this.losses.push([this.plain, this.normalized].map((network) => network.step(x, y, batch, rate)));
+      this.losses.push(this.networks.map((network) => network.step(x, y, batch, rate)));
       this.steps++;
-      if (isTested(this.steps)) this.test();
+      this.measures = null;
+      if (isTested(this.steps)) {
+        this.measure(); // before the test images take the batch's place
+        this.test();
+      }
+    }
+
+    /** Test now, where the last step was not tested. */
+    finish() {
+      this.measure();
+      if (this.tests.at(-1).step < this.steps) this.test();
+    }
+
+    /** Of both networks, what reached each activation in the last batch, and each gradient's norm. */
+    measure() {
+      this.measures ??= this.networks.map((network) => ({
+        distributions: network.of(Activation).map(distribution),
+        gradients: this.steps > 0 ? network.gradientNorms() : [],
+      }));
+      return this.measures;
     }
 
     /** Test accuracies now, of the copy with BatchNorm under both kinds of statistics: {step, plain, moving, batch}. */
@@ -90,7 +116,16 @@ playground.define(function run(playground) {
         batch: this.normalized.accuracy(xTest, yTest, testSize, "recomputed"),
       });
     }
+
+    /** The probabilities that both networks give to each class of a test image, with moving averages, as `predict` does. */
+    answers(image) {
+      const { xTest, yTest, features } = this.digits;
+      const pixels = xTest.subarray(image * features, (image + 1) * features);
+      this.measure();
+      const [plain, normalized] = this.networks.map((network) => network.probabilities(pixels, "moving"));
+      return { image, pixels: Array.from(pixels), label: yTest[image], plain, normalized };
+    }
   }
 
-  Object.assign(playground, { readDigits, Run, distribution, isTested, REACH });
+  Object.assign(playground, { readDigits, Run, REACH });
 });

@@ -22,12 +22,12 @@ playground.define(function settings(playground) {
     },
     { name: "std", label: "initial scale", values: [0.01, 0.03, 0.1, 0.3, 1, 3], initial: 0.1 },
     {
-      name: "order", label: "BatchNorm", initial: "before",
+      name: "order", label: "BatchNorm stands", initial: "before",
       words: { before: "before the activation", after: "after the activation" },
     },
     {
-      name: "place", label: "Dropout", initial: "after",
-      words: { before: "before each BatchNorm", after: "after each hidden layer", last: "once, after the last" },
+      name: "place", label: "Dropout stands", initial: "after",
+      words: { before: "before each BatchNorm", after: "after each layer", last: "after the last layer" },
     },
   ];
   for (const part of PARTS) {
