@@ -50,14 +50,47 @@ const JOBS = {
       const trainable = network.layers.flatMap((layer) => layer.trainable);
       if (watched.includes(i + 1)) gradients[i + 1] = trainable.map(([, gradient]) => text(gradient));
     });
-    return { losses, gradients, weights: network.weights.map(text) };
+    const trained = network.weights.map(text), x = floats(batches.at(-1).x);
+    const moving = text(network.forward(x, rows, "moving").slice(0, rows * settings.classes));
+    network.recompute(x, rows);
+    const recomputed = text(network.forward(x, rows, "recomputed").slice(0, rows * settings.classes));
+    return { losses, gradients, weights: trained, logits: { moving, recomputed } };
+  },
+
+  names: () => playground.PRESETS.map(({ name }) => name),
+
+  /** Whether a preset holds for made-up tests that do not show what it says. */
+  verdicts({ only }) {
+    const { holds } = playground.PRESETS.find(({ name }) => name === only);
+    const both = (plain, moving, batch) => [playground.EARLY, 1000].map((step) => ({ step, plain, moving, batch }));
+    const reversed = only === "two" ? both(0.5, 0.9, 0.9) : both(0.9, 0.9, 0.5);
+    return { guessing: holds(both(0.1, 0.1, 0.1)), equal: holds(both(0.9, 0.9, 0.9)), reversed: holds(reversed) };
+  },
+
+  /** What an address is read as, and the address of that. */
+  address({ text: asked }) {
+    const { settings, complaints } = playground.settings.fromAddress(asked);
+    return { settings, complaints, address: playground.settings.toAddress(settings) };
+  },
+
+  /** The standardised images and labels as the page has them. */
+  digits() {
+    const { xTrain, yTrain, xTest, yTest } = playground.readDigits(playground.data);
+    return { xTrain: text(xTrain), xTest: text(xTest), yTrain: [...yTrain], yTest: [...yTest] };
+  },
+
+  /** The kernels that a seed gives to the first layers of the two copies, and another seed's. */
+  kernels({ initializer, std }) {
+    const settings = { ...playground.settings.initial(), initializer, std, features: 64, classes: 10, width: 100 };
+    const first = (seed, normalization) => text(new playground.Network({ ...settings, seed }, normalization).weights[0]);
+    return { plain: first(1, "none"), normalized: first(1, "before"), another: first(2, "none") };
   },
 
   /** For each preset, the seeds in which its run did not end as it says. */
   presets({ seeds, only }) {
     const digits = playground.readDigits(playground.data);
     const failed = (preset, seed) => {
-      const run = new playground.Run({ ...preset.settings, seed }, digits);
+      const run = new playground.Run({ ...preset.settings, seed }, digits, (step) => step === playground.EARLY);
       while (run.steps < preset.steps) run.step();
       run.finish();
       return !preset.holds(run.tests);

@@ -9,7 +9,7 @@ playground.charts = (() => {
   const POINTS = 800;
 
   function box(width, height, left = 44) {
-    return { left, right: width - 12, top: 10, bottom: height - 24 };
+    return { left, right: width - 18, top: 10, bottom: height - 24 };
   }
 
   function stepTicks(end) {

@@ -23,7 +23,7 @@ playground.controls = (() => {
   }
 
   function range(part, choose) {
-    const id = `playground-${part.name}`, output = make("output", { for: id });
+    const id = `playground-${part.name}`, output = make("span", { "aria-hidden": "true" }); // the input says it
     const input = make("input", { type: "range", id, min: 0, max: part.values.length - 1, step: 1 });
     input.addEventListener("input", () => choose(part.name, part.values[input.value]));
     const show = (settings) => {

@@ -63,12 +63,13 @@ playground.define(function run(playground) {
 
   /** Two copies of one network, without BatchNorm (`plain`) and with it (`normalized`), on the same batches. */
   class Run {
-    constructor(settings, digits) {
+    /** `isDue(step)`: whether to test after this step; the training does not depend on it. */
+    constructor(settings, digits, isDue = isTested) {
       const { features, classes } = digits;
       this.plain = new Network({ ...settings, features, classes }, "none");
       this.normalized = new Network({ ...settings, features, classes }, settings.order);
       this.batches = new Batches(digits, settings.batch, settings.seed);
-      Object.assign(this, { settings, digits, steps: 0, losses: [], tests: [] });
+      Object.assign(this, { settings, digits, isDue, steps: 0, losses: [], tests: [] });
       for (const network of this.networks) network.forward(digits.xTrain, FIRST_LOOK, "recompute");
       this.measure();
       this.test();
@@ -84,7 +85,7 @@ playground.define(function run(playground) {
       this.losses.push(this.networks.map((network) => network.step(x, y, batch, rate)));
       this.steps++;
       this.measures = null;
-      if (isTested(this.steps)) {
+      if (this.isDue(this.steps)) {
         this.measure(); // before the test images take the batch's place
         this.test();
       }
