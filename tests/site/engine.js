@@ -42,15 +42,19 @@ const JOBS = {
   train({ settings, normalization, variant, weights, batches, rate, rows, watched }) {
     const BatchNorm = VARIANTS[variant](playground.BatchNorm);
     const network = new playground.Network(settings, normalization);
-    network.layers.filter((layer) => layer instanceof playground.BatchNorm).forEach((layer) => Object.setPrototypeOf(layer, BatchNorm.prototype));
+    network.layers
+      .filter((layer) => layer instanceof playground.BatchNorm)
+      .forEach((layer) => Object.setPrototypeOf(layer, BatchNorm.prototype));
     network.weights.forEach((values, i) => values.set(floats(weights[i])));
-    const losses = [], gradients = {};
+    const losses = [],
+      gradients = {};
     batches.forEach(({ x, y, masks }, i) => {
       losses.push(network.step(floats(x), bytes(y), rows, rate, masks.map(bytes)));
       const trainable = network.layers.flatMap((layer) => layer.trainable);
       if (watched.includes(i + 1)) gradients[i + 1] = trainable.map(([, gradient]) => text(gradient));
     });
-    const trained = network.weights.map(text), x = floats(batches.at(-1).x);
+    const trained = network.weights.map(text),
+      x = floats(batches.at(-1).x);
     const moving = text(network.forward(x, rows, "moving").slice(0, rows * settings.classes));
     network.recompute(x, rows);
     const recomputed = text(network.forward(x, rows, "recomputed").slice(0, rows * settings.classes));
@@ -82,7 +86,8 @@ const JOBS = {
   /** The kernels that a seed gives to the first layers of the two copies, and another seed's. */
   kernels({ initializer, std }) {
     const settings = { ...playground.settings.initial(), initializer, std, features: 64, classes: 10, width: 100 };
-    const first = (seed, normalization) => text(new playground.Network({ ...settings, seed }, normalization).weights[0]);
+    const first = (seed, normalization) =>
+      text(new playground.Network({ ...settings, seed }, normalization).weights[0]);
     return { plain: first(1, "none"), normalized: first(1, "before"), another: first(2, "none") };
   },
 

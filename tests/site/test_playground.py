@@ -199,3 +199,16 @@ def test_the_page_stays_responsive_while_twenty_layers_train(open_page):
     assert between[len(between) // 2] < 20
     assert between[int(0.95 * len(between))] < 100
     assert steps(page) > 2
+
+
+def test_a_run_that_plays_goes_on_playing_with_other_settings(open_page):
+    page = open_page()
+    press(page, "Play")
+    wait_for_steps(page, 5)
+    page.locator("#playground-width").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowLeft")
+    assert "width=8&" in page.url
+    wait_for_steps(page, 5)
+    assert page.get_by_role("button", name="Pause").count() == 1
+    assert not page.errors

@@ -14,12 +14,18 @@ playground.canvas = (() => {
   function colors(element) {
     const style = getComputedStyle(element);
     const color = (name) => style.getPropertyValue(name).trim();
-    return { text: color("--ink"), faint: color("--faint"), "--plain": color("--plain"), "--normalized": color("--normalized") };
+    return {
+      text: color("--ink"),
+      faint: color("--faint"),
+      "--plain": color("--plain"),
+      "--normalized": color("--normalized"),
+    };
   }
 
   /** {context, width, height} in CSS pixels, emptied. */
   function prepare(canvas) {
-    const ratio = window.devicePixelRatio || 1, { clientWidth: width, clientHeight: height } = canvas;
+    const ratio = window.devicePixelRatio || 1,
+      { clientWidth: width, clientHeight: height } = canvas;
     if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
       canvas.width = Math.round(width * ratio);
       canvas.height = Math.round(height * ratio);
@@ -35,7 +41,8 @@ playground.canvas = (() => {
   /** A position on the screen for a value; values beyond the ends stay at them. */
   function scale(from, to, start, end, isLog = false) {
     const along = isLog ? Math.log10 : (value) => value;
-    const low = along(from), high = along(to);
+    const low = along(from),
+      high = along(to);
     return (value) => start + (end - start) * Math.min(1, Math.max(0, (along(value) - low) / (high - low)));
   }
 
@@ -46,13 +53,19 @@ playground.canvas = (() => {
     pen.textBaseline = "middle";
     pen.textAlign = "right";
     for (const [value, text] of yTicks) {
-      stroke(pen, theme.faint, [[box.left, y(value)], [box.right, y(value)]]);
+      stroke(pen, theme.faint, [
+        [box.left, y(value)],
+        [box.right, y(value)],
+      ]);
       pen.fillText(text, box.left - 6, y(value));
     }
     pen.textBaseline = "top";
     pen.textAlign = "center";
     for (const [value, text] of xTicks) pen.fillText(text, x(value), box.bottom + 6);
-    stroke(pen, theme.text, [[box.left, box.bottom], [box.right, box.bottom]]);
+    stroke(pen, theme.text, [
+      [box.left, box.bottom],
+      [box.right, box.bottom],
+    ]);
   }
 
   function stroke(pen, color, points, { width = 1, dash = [], alpha = 1 } = {}) {
@@ -75,7 +88,13 @@ playground.canvas = (() => {
     pen.beginPath();
     if (shape === "circle") pen.arc(x, y, size, 0, 2 * Math.PI);
     else if (shape === "square") pen.rect(x - size, y - size, 2 * size, 2 * size);
-    else for (const [dx, dy] of [[0, -1.2], [1.1, 0.9], [-1.1, 0.9]]) pen.lineTo(x + dx * size, y + dy * size);
+    else
+      for (const [dx, dy] of [
+        [0, -1.2],
+        [1.1, 0.9],
+        [-1.1, 0.9],
+      ])
+        pen.lineTo(x + dx * size, y + dy * size);
     pen.fill();
   }
 

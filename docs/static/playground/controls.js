@@ -15,7 +15,7 @@ playground.controls = (() => {
     return element;
   }
 
-  /** {element, show(settings)}: a labelled control for each setting; `choose(name, value)` is told what the reader does. */
+  /** {element, show(settings)}: a labelled control for each setting; `choose(name, value)` hears of the reader's. */
   function settingsForm(choose) {
     const rows = PARTS.map((part) => (part.words ? select(part, choose) : range(part, choose)));
     const show = (settings) => rows.forEach((row) => row.show(settings));
@@ -23,7 +23,8 @@ playground.controls = (() => {
   }
 
   function range(part, choose) {
-    const id = `playground-${part.name}`, output = make("span", { "aria-hidden": "true" }); // the input says it
+    const id = `playground-${part.name}`,
+      output = make("span", { "aria-hidden": "true" }); // the input says it
     const input = make("input", { type: "range", id, min: 0, max: part.values.length - 1, step: 1 });
     input.addEventListener("input", () => choose(part.name, part.values[input.value]));
     const show = (settings) => {
@@ -56,9 +57,12 @@ playground.controls = (() => {
   /** The line and mark of each of the three, as in the pictures, with its test accuracy now. */
   function legend() {
     const entries = [
-      ["plain", "without", "BatchNorm"], ["moving", "BatchNorm,", "moving averages"], ["batch", "BatchNorm,", "batch statistics"],
+      ["plain", "without", "BatchNorm"],
+      ["moving", "BatchNorm,", "moving averages"],
+      ["batch", "BatchNorm,", "batch statistics"],
     ].map(([name, first, second]) => {
-      const number = make("strong", {}, "–"), swatch = make("canvas", { class: "swatch", "aria-hidden": "true" });
+      const number = make("strong", {}, "–"),
+        swatch = make("canvas", { class: "swatch", "aria-hidden": "true" });
       const text = make("span", {}, `${first} `, make("br"), second);
       return { name, number, swatch, element: make("div", { class: name }, swatch, number, text) };
     });

@@ -81,7 +81,8 @@ playground.define(function layers(playground) {
       const { units } = this;
       const mean = columnSums(x, rows, units).map((sum) => sum / rows);
       const variance = new Float64Array(units);
-      for (let r = 0, at = 0; r < rows; r++) for (let u = 0; u < units; u++, at++) variance[u] += (x[at] - mean[u]) ** 2;
+      for (let r = 0, at = 0; r < rows; r++)
+        for (let u = 0; u < units; u++, at++) variance[u] += (x[at] - mean[u]) ** 2;
       return { mean, variance: variance.map((sum) => sum / rows) };
     }
 
@@ -98,7 +99,8 @@ playground.define(function layers(playground) {
       const { units, normalized, inverse, gamma, gammaGradient, betaGradient } = this;
       betaGradient.set(columnSums(gradient, rows, units));
       const sums = new Float64Array(units);
-      for (let r = 0, at = 0; r < rows; r++) for (let u = 0; u < units; u++, at++) sums[u] += gradient[at] * normalized[at];
+      for (let r = 0, at = 0; r < rows; r++)
+        for (let u = 0; u < units; u++, at++) sums[u] += gradient[at] * normalized[at];
       gammaGradient.set(sums);
       this.back = room(this.back, rows * units);
       for (let r = 0, at = 0; r < rows; r++) {
@@ -111,7 +113,10 @@ playground.define(function layers(playground) {
     }
 
     get trainable() {
-      return [[this.gamma, this.gammaGradient], [this.beta, this.betaGradient]];
+      return [
+        [this.gamma, this.gammaGradient],
+        [this.beta, this.betaGradient],
+      ];
     }
 
     get weights() {
@@ -132,7 +137,8 @@ playground.define(function layers(playground) {
     }
 
     forward(x, rows) {
-      const count = rows * this.units, { value } = this;
+      const count = rows * this.units,
+        { value } = this;
       Object.assign(this, { input: x, rows });
       this.out = room(this.out, count);
       for (let at = 0; at < count; at++) this.out[at] = value(x[at]);
@@ -140,7 +146,8 @@ playground.define(function layers(playground) {
     }
 
     backward(gradient, rows) {
-      const count = rows * this.units, { slope, out } = this;
+      const count = rows * this.units,
+        { slope, out } = this;
       this.back = room(this.back, count);
       for (let at = 0; at < count; at++) this.back[at] = gradient[at] * slope(out[at]);
       return this.back;
@@ -156,7 +163,8 @@ playground.define(function layers(playground) {
     /** `given`, where it is set, says for each value whether it is kept (1) or dropped (0); else the seed decides. */
     forward(x, rows, statistics) {
       if (statistics !== "batch") return x;
-      const count = rows * this.units, { rate, random, given } = this;
+      const count = rows * this.units,
+        { rate, random, given } = this;
       this.factor = room(this.factor, count);
       this.out = room(this.out, count);
       for (let at = 0; at < count; at++) {

@@ -11,18 +11,45 @@ playground.define(function matrix(playground) {
     for (; i + 2 <= n; i += 2) {
       let j = 0;
       for (; j + 4 <= m; j += 4) {
-        let s0 = 0, s1 = 0, s2 = 0, s3 = 0, t0 = 0, t1 = 0, t2 = 0, t3 = 0;
-        let upper = i * aRow, lower = upper + aRow, right = j * bColumn;
+        let s0 = 0,
+          s1 = 0,
+          s2 = 0,
+          s3 = 0,
+          t0 = 0,
+          t1 = 0,
+          t2 = 0,
+          t3 = 0;
+        let upper = i * aRow,
+          lower = upper + aRow,
+          right = j * bColumn;
         for (let p = 0; p < k; p++) {
-          const u = a[upper], v = a[lower];
-          const b0 = b[right], b1 = b[right + bColumn], b2 = b[right + 2 * bColumn], b3 = b[right + 3 * bColumn];
-          s0 += u * b0; s1 += u * b1; s2 += u * b2; s3 += u * b3;
-          t0 += v * b0; t1 += v * b1; t2 += v * b2; t3 += v * b3;
-          upper += aColumn; lower += aColumn; right += bRow;
+          const u = a[upper],
+            v = a[lower];
+          const b0 = b[right],
+            b1 = b[right + bColumn],
+            b2 = b[right + 2 * bColumn],
+            b3 = b[right + 3 * bColumn];
+          s0 += u * b0;
+          s1 += u * b1;
+          s2 += u * b2;
+          s3 += u * b3;
+          t0 += v * b0;
+          t1 += v * b1;
+          t2 += v * b2;
+          t3 += v * b3;
+          upper += aColumn;
+          lower += aColumn;
+          right += bRow;
         }
         const at = i * m + j;
-        out[at] = s0; out[at + 1] = s1; out[at + 2] = s2; out[at + 3] = s3;
-        out[at + m] = t0; out[at + m + 1] = t1; out[at + m + 2] = t2; out[at + m + 3] = t3;
+        out[at] = s0;
+        out[at + 1] = s1;
+        out[at + 2] = s2;
+        out[at + 3] = s3;
+        out[at + m] = t0;
+        out[at + m + 1] = t1;
+        out[at + m + 2] = t2;
+        out[at + m + 3] = t3;
       }
       for (; j < m; j++) {
         out[i * m + j] = dot(k, a, i * aRow, aColumn, b, j * bColumn, bRow);

@@ -2,9 +2,10 @@
 
 playground.define(function network(playground) {
   const { Random, kernel, Dense, BatchNorm, Activation, Dropout, room } = playground;
-  const WEIGHTS = 1, MASKS = 2; // streams of a seed
+  const WEIGHTS = 1,
+    MASKS = 2; // streams of a seed
 
-  /** One hidden layer, in the order that `helpers.networks.mlp` gives it. normalization: "none", "before" or "after". */
+  /** One hidden layer, in the order of `helpers.networks.mlp`. normalization: "none", "before" or "after". */
   function hiddenLayer(dense, settings, normalization, dropout) {
     const { width, activation, momentum, place } = settings;
     const isEarly = dropout && place === "before";
@@ -22,8 +23,10 @@ playground.define(function network(playground) {
   function softmaxCrossEntropy(logits, labels, rows, classes, gradient) {
     let loss = 0;
     for (let r = 0; r < rows; r++) {
-      const from = r * classes, own = from + labels[r];
-      let largest = -Infinity, sum = 0;
+      const from = r * classes,
+        own = from + labels[r];
+      let largest = -Infinity,
+        sum = 0;
       for (let at = from; at < from + classes; at++) largest = Math.max(largest, logits[at]);
       for (let at = from; at < from + classes; at++) sum += gradient[at] = Math.exp(logits[at] - largest);
       for (let at = from; at < from + classes; at++) gradient[at] /= sum * rows;
@@ -41,7 +44,8 @@ playground.define(function network(playground) {
      */
     constructor(settings, normalization) {
       const { depth, width, initializer, std, dropout, place, seed, features, classes } = settings;
-      const weights = new Random(seed, WEIGHTS), masks = new Random(seed, MASKS);
+      const weights = new Random(seed, WEIGHTS),
+        masks = new Random(seed, MASKS);
       this.classes = classes;
       this.layers = [];
       for (let number = 1; number <= depth; number++) {
@@ -97,7 +101,8 @@ playground.define(function network(playground) {
       let right = 0;
       for (let r = 0; r < rows; r++) {
         let best = 0;
-        for (let c = 1; c < this.classes; c++) if (logits[r * this.classes + c] > logits[r * this.classes + best]) best = c;
+        for (let c = 1; c < this.classes; c++)
+          if (logits[r * this.classes + c] > logits[r * this.classes + best]) best = c;
         right += best === labels[r];
       }
       return right / rows;

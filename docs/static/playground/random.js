@@ -11,7 +11,7 @@ playground.define(function random(playground) {
     return (bits ^ (bits >>> 16)) >>> 0;
   }
 
-  /** Random numbers from a seed: Marsaglia's xorshift with 128 bits (2003). `stream` gives independent ones of a seed. */
+  /** Random numbers from a seed: Marsaglia's xorshift with 128 bits (2003). Streams of a seed are independent. */
   class Random {
     constructor(seed, stream = 0) {
       this.state = Uint32Array.from([1, 2, 3, 4], (word) => mixed(mixed(seed) + 4 * stream + word) || word);
@@ -53,7 +53,7 @@ playground.define(function random(playground) {
     return value / CUT_STD;
   }
 
-  /** Weights (inputs, units) as Keras draws them: "glorot" uniform, "he" normal cut off at 2, or "normal" with this std. */
+  /** Weights (inputs, units) as Keras draws them: "glorot" uniform, "he" cut-off normal, "normal" with this std. */
   function kernel(random, inputs, units, initializer, std) {
     const limit = Math.sqrt(6 / (inputs + units));
     const he = Math.sqrt(2 / inputs);

@@ -3,18 +3,27 @@
 playground.define(function run(playground) {
   const { Random, Network, Activation } = playground;
   const BATCHES = 3; // a stream of the seed
-  const BINS = 41, REACH = 4; // a histogram's outer bins hold what lies beyond
+  const BINS = 41,
+    REACH = 4; // a histogram's outer bins hold what lies beyond
   const FIRST_LOOK = 256; // training images whose hidden values are shown before the first step
 
-  /** {xTrain, yTrain, xTest, yTest, ...}: the pixels of `digits.js` as 32-bit numbers, standardised as in the notebooks. */
+  /** {xTrain, yTrain, xTest, yTest, ...}: the images of `digits.js`, standardised as in the notebooks. */
   function readDigits({ pixels, labels, trainSize, mean, std, classes }) {
     const numbers = (letters) => Uint8Array.from(letters, (letter) => letter.charCodeAt(0) - 65); // "A" is 0
-    const x = Float32Array.from(numbers(pixels), (grey) => (grey - mean) / std), y = numbers(labels);
+    const x = Float32Array.from(numbers(pixels), (grey) => (grey - mean) / std),
+      y = numbers(labels);
     const features = x.length / y.length;
     return {
-      features, classes, mean, std,
-      xTrain: x.subarray(0, trainSize * features), yTrain: y.subarray(0, trainSize), trainSize,
-      xTest: x.subarray(trainSize * features), yTest: y.subarray(trainSize), testSize: y.length - trainSize,
+      features,
+      classes,
+      mean,
+      std,
+      xTrain: x.subarray(0, trainSize * features),
+      yTrain: y.subarray(0, trainSize),
+      trainSize,
+      xTest: x.subarray(trainSize * features),
+      yTest: y.subarray(trainSize),
+      testSize: y.length - trainSize,
     };
   }
 
@@ -27,7 +36,8 @@ playground.define(function run(playground) {
     }
 
     next() {
-      const { digits, size, x, y } = this, { features } = digits;
+      const { digits, size, x, y } = this,
+        { features } = digits;
       if (this.at + size > digits.trainSize) {
         this.order = this.random.permutation(digits.trainSize);
         this.at = 0;
@@ -44,8 +54,10 @@ playground.define(function run(playground) {
 
   /** What reached an activation in the last batch: counts of equal bins over -REACH ... REACH, mean and deviation. */
   function distribution({ input, rows, units }) {
-    const counts = new Array(BINS).fill(0), total = rows * units;
-    let sum = 0, squares = 0;
+    const counts = new Array(BINS).fill(0),
+      total = rows * units;
+    let sum = 0,
+      squares = 0;
     for (let at = 0; at < total; at++) {
       const bin = Math.floor(((input[at] + REACH) / (2 * REACH)) * BINS);
       counts[Math.min(BINS - 1, Math.max(0, bin))] += 1 / total;
@@ -81,7 +93,8 @@ playground.define(function run(playground) {
 
     /** One step of both on the same batch; `losses` and, at some steps, `tests` grow. */
     step() {
-      const { x, y } = this.batches.next(), { batch, rate } = this.settings;
+      const { x, y } = this.batches.next(),
+        { batch, rate } = this.settings;
       this.losses.push(this.networks.map((network) => network.step(x, y, batch, rate)));
       this.steps++;
       this.measures = null;
@@ -118,7 +131,7 @@ playground.define(function run(playground) {
       });
     }
 
-    /** The probabilities that both networks give to each class of a test image, with moving averages, as `predict` does. */
+    /** The probabilities of each class that both networks give a test image, with moving averages as in `predict`. */
     answers(image) {
       const { xTest, yTest, features } = this.digits;
       const pixels = xTest.subarray(image * features, (image + 1) * features);

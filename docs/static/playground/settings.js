@@ -13,20 +13,28 @@ playground.define(function settings(playground) {
     { name: "momentum", label: "momentum", values: [0.5, 0.8, 0.9, 0.95, 0.99, 0.999], initial: 0.99 },
     { name: "dropout", label: "Dropout rate", values: [0, 0.1, 0.2, 0.3, 0.5, 0.7], initial: 0 },
     {
-      name: "activation", label: "activation", initial: "relu",
+      name: "activation",
+      label: "activation",
+      initial: "relu",
       words: { relu: "ReLU", tanh: "tanh", sigmoid: "sigmoid" },
     },
     {
-      name: "initializer", label: "initial weights", initial: "glorot",
+      name: "initializer",
+      label: "initial weights",
+      initial: "glorot",
       words: { glorot: "Glorot (Keras’ own)", he: "He", normal: "normal, of this scale:" },
     },
     { name: "std", label: "initial scale", values: [0.01, 0.03, 0.1, 0.3, 1, 3], initial: 0.1 },
     {
-      name: "order", label: "BatchNorm stands", initial: "before",
+      name: "order",
+      label: "BatchNorm stands",
+      initial: "before",
       words: { before: "before the activation", after: "after the activation" },
     },
     {
-      name: "place", label: "Dropout stands", initial: "after",
+      name: "place",
+      label: "Dropout stands",
+      initial: "after",
       words: { before: "before each BatchNorm", after: "after each layer", last: "after the last layer" },
     },
   ];
@@ -47,7 +55,8 @@ playground.define(function settings(playground) {
 
   /** {settings, complaints}: what an address asks for, as far as it can be had, and a sentence for all that cannot. */
   function fromAddress(address) {
-    const settings = initial(), complaints = [];
+    const settings = initial(),
+      complaints = [];
     for (const [name, text] of new URLSearchParams(address.replace(/^#/, ""))) {
       const part = PARTS.find((one) => one.name === name);
       if (!part && name !== "seed") complaints.push(`There is no setting “${name}”.`);

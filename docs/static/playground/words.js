@@ -23,7 +23,8 @@ playground.words = (() => {
   function distribution({ measures, layer }) {
     const [plain, normalized] = measures.map(({ distributions }) => distributions[layer]);
     const one = ({ mean, std }) => `mean ${size(mean)} and standard deviation ${size(std)}`;
-    return `What reaches the activation of hidden layer ${layer + 1}: without BatchNorm ${one(plain)}, with BatchNorm ${one(normalized)}.`;
+    const where = `What reaches the activation of hidden layer ${layer + 1}`;
+    return `${where}: without BatchNorm ${one(plain)}, with BatchNorm ${one(normalized)}.`;
   }
 
   function gradients({ measures }) {
@@ -36,10 +37,15 @@ playground.words = (() => {
   function answer({ answers }) {
     const says = (shares) => {
       const most = Math.max(...shares);
-      return Number.isFinite(most) ? `${shares.indexOf(most)} (${percent(most)})` : "nothing, its numbers have overflowed";
+      return Number.isFinite(most)
+        ? `${shares.indexOf(most)} (${percent(most)})`
+        : "nothing, its numbers have overflowed";
     };
-    return `This is a ${answers.label}. The network without BatchNorm says ${says(answers.plain)}; the one with it ${says(answers.normalized)}.`;
+    const [plain, normalized] = [answers.plain, answers.normalized].map(says);
+    return `This is a ${answers.label}. The network without BatchNorm says ${plain}; the one with it ${normalized}.`;
   }
 
-  return { percent, standing, loss, distribution, gradients, answer };
+  const image = ({ answers }) => `An image of the digit ${answers.label}.`;
+
+  return { percent, image, standing, loss, distribution, gradients, answer };
 })();

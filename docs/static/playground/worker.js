@@ -11,69 +11,75 @@ playground.define(function worker(playground) {
     return Math.min(300, Math.max(60, 6000 / batch));
   }
 
-  /** Serve the page at the other end of `port`; messages: digits, start, play, pause, step, look. */
-  function serve(port) {
-    let digits, run, number, until, isPlaying = false, timer, credit = 0, last = 0, image = 0;
-    let sent = { losses: 0, tests: 0 };
-
-    function report() {
-      const measures = run.measure(), answers = run.answers(image);
-      const losses = run.losses.slice(sent.losses), tests = run.tests.slice(sent.tests);
-      sent = { losses: run.losses.length, tests: run.tests.length };
-      port.postMessage({ number, steps: run.steps, losses, tests, measures, answers, isPlaying });
+  /** Trains for the page at the other end of `port`, which calls the methods named in its messages' `type`. */
+  class Trainer {
+    constructor(port) {
+      Object.assign(this, { port, isPlaying: false, image: 0 });
+      port.onmessage = ({ data: { type, ...content } }) => this[type](content);
     }
 
-    function slice() {
-      if (!isPlaying) return;
-      const begin = performance.now();
-      credit = Math.min(credit + ((begin - last) * pace(run.settings.batch)) / 1000, 10);
-      last = begin;
-      while (credit >= 1 && run.steps < until && performance.now() - begin < SLICE) {
+    digits({ content }) {
+      this.data = playground.readDigits(content);
+    }
+
+    /** A new run, whose reports carry this number; with `until` it plays at once. */
+    start({ settings, number, until }) {
+      this.run = new playground.Run(settings, this.data);
+      Object.assign(this, { number, sent: { losses: 0, tests: 0 }, isPlaying: until !== undefined });
+      this.report();
+      if (this.isPlaying) this.play({ until });
+    }
+
+    /** Train up to the step `until`. */
+    play({ until }) {
+      Object.assign(this, { until, isPlaying: true, last: performance.now(), credit: 1 });
+      clearTimeout(this.timer); // of a slice that a pause or another start has overtaken
+      this.slice();
+    }
+
+    pause() {
+      this.isPlaying = false;
+      this.run.finish();
+      this.report();
+    }
+
+    step() {
+      this.run.step();
+      this.pause();
+    }
+
+    /** Report on this test image from now on. */
+    look({ image }) {
+      this.image = image;
+      this.report();
+    }
+
+    slice() {
+      if (!this.isPlaying) return;
+      const { run, until } = this,
+        begin = performance.now();
+      this.credit = Math.min(this.credit + ((begin - this.last) * pace(run.settings.batch)) / 1000, 10);
+      this.last = begin;
+      while (this.credit >= 1 && run.steps < until && performance.now() - begin < SLICE) {
         run.step();
-        credit--;
+        this.credit--;
       }
-      isPlaying = run.steps < until;
-      if (!isPlaying) run.finish();
-      report();
-      timer = setTimeout(slice, Math.max(0, FRAME - (performance.now() - begin)));
+      if (run.steps >= until) return this.pause();
+      this.report();
+      this.timer = setTimeout(() => this.slice(), Math.max(0, FRAME - (performance.now() - begin)));
     }
 
-    const answers = {
-      digits: (message) => (digits = playground.readDigits(message.content)),
-      start(message) {
-        number = message.number;
-        run = new playground.Run(message.settings, digits);
-        sent = { losses: 0, tests: 0 };
-        isPlaying = false;
-        report();
-      },
-      play(message) {
-        until = message.until;
-        if (isPlaying) return;
-        isPlaying = true;
-        last = performance.now();
-        credit = 1;
-        clearTimeout(timer); // of a slice that a pause has overtaken
-        slice();
-      },
-      pause() {
-        isPlaying = false;
-        run.finish();
-        report();
-      },
-      step() {
-        isPlaying = false;
-        run.step();
-        run.finish();
-        report();
-      },
-      look(message) {
-        image = message.image;
-        report();
-      },
-    };
-    port.onmessage = ({ data }) => answers[data.type](data);
+    /** What is new since the last report, and how things stand. */
+    report() {
+      const { run, sent, number, isPlaying } = this;
+      const losses = run.losses.slice(sent.losses),
+        tests = run.tests.slice(sent.tests);
+      this.sent = { losses: run.losses.length, tests: run.tests.length };
+      const measures = run.measure(),
+        answers = run.answers(this.image);
+      this.port.postMessage({ number, steps: run.steps, losses, tests, measures, answers, isPlaying });
+    }
   }
 
-  Object.assign(playground, { serve });
+  Object.assign(playground, { Trainer });
 });
