@@ -53,7 +53,8 @@ playground.charts = (() => {
     const x = scale(0, end, frame.left, frame.right),
       y = scale(yTicks[0][0], 10, frame.bottom, frame.top, true);
     axes(pen, { x, y, xTicks: stepTicks(end), yTicks, box: frame, theme });
-    if (!losses.length) return;
+    if (!losses.length) return note(pen, frame, theme, "after the first step");
+    if (!Number.isFinite(losses.at(-1)[0])) note(pen, frame, theme, "without BatchNorm: no numbers any more");
     COPIES.forEach((name, copy) => {
       const { color, dash, mark: shape } = LOOKS[name];
       const placed = (points) => points.map(([step, value]) => [x(step), y(value)]);
@@ -170,10 +171,14 @@ playground.charts = (() => {
       stroke(pen, theme[color], points, { width: 2, dash });
       for (const point of points) mark(pen, shape, theme[color], ...point, layers > 12 ? 3.5 : 4.5);
     });
-    Object.assign(pen, { fillStyle: theme.text, textAlign: "center", textBaseline: "middle" });
-    const middle = [(frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2];
-    if (!norms[0].length) pen.fillText("after the first step", ...middle);
-    else if (norms[0].some(Number.isNaN)) pen.fillText("without BatchNorm: no numbers any more", ...middle);
+    if (!norms[0].length) note(pen, frame, theme, "after the first step");
+    else if (norms[0].some(Number.isNaN)) note(pen, frame, theme, "without BatchNorm: no numbers any more");
+  }
+
+  /** A line in the upper part of a picture, in place of what cannot be drawn. */
+  function note(pen, frame, theme, text) {
+    Object.assign(pen, { fillStyle: theme.text, textAlign: "center", textBaseline: "bottom" });
+    pen.fillText(text, (frame.left + frame.right) / 2, frame.top + 24);
   }
 
   function powerOfTen(power) {
