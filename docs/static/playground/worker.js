@@ -8,7 +8,7 @@ playground.define(function worker(playground) {
 
   /** Steps a second, at most: slow enough to be watched, and small batches may take more of them. */
   function pace(batch) {
-    return Math.min(300, Math.max(60, 6000 / batch));
+    return Math.min(300, Math.max(30, 3000 / batch));
   }
 
   /** Trains for the page at the other end of `port`, which calls the methods named in its messages' `type`. */
