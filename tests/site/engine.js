@@ -63,6 +63,10 @@ const JOBS = {
 
   names: () => playground.PRESETS.map(({ name }) => name),
 
+  /** {name: [page, anchor]}: where a preset sends its reader. */
+  targets: () =>
+    Object.fromEntries(playground.PRESETS.map(({ name, notebook }) => [name, [notebook.page, notebook.anchor]])),
+
   /** Whether a preset holds for made-up tests that do not show what it says. */
   verdicts({ only }) {
     const { holds } = playground.PRESETS.find(({ name }) => name === only);

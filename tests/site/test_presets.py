@@ -1,6 +1,7 @@
-"""The presets of the playground: each ends as it says, and would not with the copies exchanged."""
+"""The presets of the playground: each ends as it says, holds for nothing else, and leads to its notebook."""
 
 import pytest
+from bs4 import BeautifulSoup
 
 NAMES = ["sleeps", "rate", "twenty", "cold", "two", "dropout"]
 
@@ -18,3 +19,9 @@ def test_no_preset_holds_for_a_run_that_shows_nothing(node, name):
 
 def test_every_preset_is_tested(node):
     assert node("names") == NAMES
+
+
+def test_every_preset_leads_to_a_section_of_a_notebook(node, site):
+    for name, (page, anchor) in node("targets").items():
+        html = (site / "notebooks" / f"{page}.html").read_text(encoding="utf-8")
+        assert BeautifulSoup(html, "html.parser").find(id=anchor), f"{name}: {page}.html#{anchor}"
