@@ -13,7 +13,7 @@ from docutils import nodes
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from tools import links  # noqa: E402
+from tools import links, playground  # noqa: E402
 
 project = "Batch Normalization, measured"
 author = "the course's authors"
@@ -33,6 +33,7 @@ html_title = project
 html_static_path = ["static"]
 html_css_files = ["course.css"]
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}  # without it the theme complains in the console of every page
 html_theme_options = {
     "navbar_persistent": [],  # the search field is in the sidebar
     "show_toc_level": 2,
@@ -85,7 +86,17 @@ def add_alternative_texts(_app, doctree):
             image["alt"] = alt
 
 
+def add_playground(app, pagename, *_):
+    """Give the playground's page its scripts, and no other page."""
+    if pagename == "playground":
+        app.add_css_file("playground/playground.css")
+        for name in (*playground.ENGINE, *playground.PAGE):
+            app.add_js_file(f"playground/{name}.js", loading_method="defer")
+
+
 def setup(app):
     """What Sphinx calls first."""
     app.connect("builder-inited", copy_notebooks)
+    app.connect("builder-inited", lambda _app: playground.write_digits(HERE / "static" / "playground" / "digits.js"))
+    app.connect("html-page-context", add_playground)
     app.connect("doctree-read", add_alternative_texts)

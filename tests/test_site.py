@@ -26,6 +26,16 @@ def test_front_page_shows_the_verdict_on_every_claim(site, pages):
     assert all(row[2] for row in rows if row and row[0] in CLAIMS)
 
 
+def test_front_page_leads_to_the_playground(site, pages):
+    links = [link["href"] for link in pages[site / "index.html"].select(".bd-article a[href]")]
+    assert "playground.html" in links
+    scripts = {
+        path: [script["src"] for script in page.select("script[src*=playground]")] for path, page in pages.items()
+    }
+    assert scripts.pop(site / "playground.html")
+    assert not any(scripts.values()), "no other page loads its scripts"
+
+
 def test_every_notebook_is_in_the_menu(site, pages):
     menu = {link["href"] for link in pages[site / "index.html"].select("nav.bd-links a")}
     assert menu >= {f"notebooks/{name}.html" for name in NAMES}
