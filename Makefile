@@ -12,7 +12,7 @@ PYTHON312 ?= $(call python-of,3.12)
 PYTHON313 ?= $(call python-of,3.13)
 NAMES ?=
 
-.PHONY: help lab test budget test-colab test-binder notebooks lint lock site links
+.PHONY: help lab test replicate budget test-colab test-binder notebooks lint lock site links
 
 help:
 	@echo "make lab          set everything up and open the course in JupyterLab"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-colab   run the notebooks with the versions that Colab has (needs Python 3.13)"
 	@echo "make test-binder  run the notebooks as on Binder, on one core (needs Python 3.12)"
 	@echo "make notebooks    build and execute the notebooks from source/ (NAMES=03_keras_sequential for one)"
+	@echo "make replicate    measure the claims on other data: DATA=fashion_mnist, SEEDS_FROM=100 (docs/verdicts.md)"
 	@echo "make lint         check code and notebooks with ruff"
 	@echo "make site         build the site from the executed notebooks into build/site"
 	@echo "make grade-demo   grade sample submissions of the exercises with nbgrader"
@@ -36,6 +37,13 @@ lab: $(VENV)/lab-installed
 
 test: $(VENV)/dev-installed
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(TEST_ARGS)
+
+# DATA=fashion_mnist, and as you like SEEDS_FROM=100 and SCHEDULER=tcp://address:8786
+DATA ?= digits
+SEEDS_FROM ?= 0
+SCHEDULER ?=
+replicate: $(VENV)/dev-installed
+	$(BIN)/python tools/replicate.py $(DATA) --seeds-from $(SEEDS_FROM) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
 budget: $(VENV)/dev-installed
 	$(BIN)/python -m tests.benchmarks.budget

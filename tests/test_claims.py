@@ -227,6 +227,16 @@ def test_a_learners_own_rule_is_not_stopped_by_the_recorded_ones(folder):
     assert claims.verdict("C3", evidence("C3")).elsewhere["digits again"].word == S
 
 
+def test_files_of_a_rule_with_other_measures_stop_no_learner(folder):
+    path = folder / "digits_seeds_from_100" / "C3.json"
+    content = json.loads(path.read_text())
+    del content["evidence"]["some_edge"]
+    path.write_text(json.dumps(content))
+    assert claims.verdict("C3", evidence("C3")).elsewhere == {}
+    with pytest.raises(ValueError, match="some_edge is missing"):
+        claims.replications(folder)
+
+
 def test_the_table_names_every_claim_and_what_is_not_measured_yet(folder):
     table = claims.Table(folder, links="notebooks/").markdown
     head, _, *rows = table.split("\n\n")[0].splitlines()

@@ -3,6 +3,7 @@
 A replication is one run of the notebooks on one data set from one first seed: `digits`, `digits_seeds_from_100`, …
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -101,7 +102,8 @@ def _read_replication(folder, *, strict):
             content = json.loads(path.read_text(encoding="utf-8"))
             title = content["data"]["title"] + (" again" if content["seeds from"] else "")
             evidence = {name: Interval(**fields) for name, fields in content["evidence"].items()}
-            found[claim.name] = judge(claim.name, evidence)
+            with contextlib.nullcontext() if strict else contextlib.suppress(ValueError):  # it asked for other measures
+                found[claim.name] = judge(claim.name, evidence)
             says = (content["verdict"], content["reason"])
             if strict and says != (found[claim.name].word, found[claim.name].reason):
                 raise ValueError(

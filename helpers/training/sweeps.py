@@ -1,7 +1,9 @@
 """A grid of settings, trained in turn or on a cluster."""
 
+import contextlib
 import functools
 import inspect
+import os
 
 import keras
 
@@ -19,8 +21,8 @@ def sweep(grid, build, dataset, **settings):
     build, dataset, settings: as for `train_many`.
 
     Points that differ in the learning rate alone are trained together, if the network is small. The others run in turn,
-    since TensorFlow uses every core; inside `joblib.parallel_config(backend="dask")` they run on the workers of that
-    Dask cluster. Interrupted from the keyboard, it returns the points that were trained until then, the last of them
+    since TensorFlow uses every core; inside `joblib.parallel_config(backend="dask")`, or where the environment variable
+    SCHEDULER holds the address of a Dask scheduler, they run on the workers of that cluster. Interrupted from the keyboard, it returns the points that were trained until then, the last of them
     marked as interrupted.
     """
     with environment.needed_for("A sweep"):
@@ -32,19 +34,34 @@ def sweep(grid, build, dataset, **settings):
     optimizer = keras.optimizers.serialize(checked_optimizer(settings.pop("optimizer", "sgd")))
     # A bar that counts networks says nothing while there is one: then the bar counts its steps.
     progress = settings.pop("progress", True)
-    in_steps = progress and len(groups) == 1 and effective_n_jobs(None) == 1
-    tasks = (delayed(_train_points)(points, build, dataset, optimizer, settings, in_steps) for points in groups)
-    # n_jobs=None leaves the number of workers to `parallel_config`, and is one without it.
-    results = Parallel(n_jobs=None, return_as="generator")(tasks)
     trained = Sweep([], [])
-    bar = tqdm(results, total=len(groups), unit="network", leave=False, disable=in_steps or not progress)
-    with deferred_interrupt() as interrupted:
+    with _cluster_of_the_environment(), deferred_interrupt() as interrupted:
+        in_steps = progress and len(groups) == 1 and effective_n_jobs(None) == 1
+        tasks = (delayed(_train_points)(points, build, dataset, optimizer, settings, in_steps) for points in groups)
+        # n_jobs=None leaves the number of workers to `parallel_config`, and is one without it.
+        results = Parallel(n_jobs=None, return_as="generator")(tasks)
+        bar = tqdm(results, total=len(groups), unit="network", leave=False, disable=in_steps or not progress)
         for runs, points in zip(bar, groups, strict=True):
             trained.points.extend(points[: len(runs)])
             trained.runs.extend(runs)
             if runs[-1].interrupted or interrupted.is_set():
                 break
     return trained
+
+
+@contextlib.contextmanager
+def _cluster_of_the_environment():
+    """Inside, joblib's tasks go to the Dask cluster whose address is in SCHEDULER; without one nothing changes."""
+    address = os.environ.get("SCHEDULER")
+    if not address:
+        yield
+        return
+    with environment.needed_for("A sweep on a cluster"):
+        from distributed import Client
+    import joblib
+
+    with Client(address), joblib.parallel_config(backend="dask"):
+        yield
 
 
 def _differing_in_learning_rate(points):

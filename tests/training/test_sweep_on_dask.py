@@ -59,6 +59,13 @@ def test_same_numbers_as_in_turn(client, in_turn):
     assert sum(count > 0 for count in worked.values()) == 2, worked  # both processes took part
 
 
+def test_the_environment_can_name_the_cluster(client, in_turn, monkeypatch):
+    monkeypatch.setenv("SCHEDULER", client.scheduler.address)
+    before = sum(client.run(lambda dask_worker: dask_worker.state.executed_count).values())
+    assert_same(in_turn, run_sweep())
+    assert sum(client.run(lambda dask_worker: dask_worker.state.executed_count).values()) > before
+
+
 def build_or_die(last_words, **settings):
     """`mlp`, but the first worker that begins a second network is killed then and there."""
     BUILT.append(settings)
