@@ -22,8 +22,8 @@ def sweep(grid, build, dataset, **settings):
 
     Points that differ in the learning rate alone are trained together, if the network is small. The others run in turn,
     since TensorFlow uses every core; inside `joblib.parallel_config(backend="dask")`, or where the environment variable
-    SCHEDULER holds the address of a Dask scheduler, they run on the workers of that cluster. Interrupted from the keyboard, it returns the points that were trained until then, the last of them
-    marked as interrupted.
+    SCHEDULER holds the address of a Dask scheduler, they run on the workers of that cluster. Interrupted from the
+    keyboard, it returns the points that were trained until then, the last of them marked as interrupted.
     """
     with environment.needed_for("A sweep"):
         from joblib import Parallel, delayed, effective_n_jobs
