@@ -1,8 +1,10 @@
-"""The networks of the experiments: one multi-layer perceptron with normalisation and dropout where you want them."""
+"""The networks of the experiments: a multi-layer perceptron with normalisation and dropout where you want them, and a
+residual one for very deep networks."""
 
 import keras
 
 NORMALIZATIONS = ("none", "before", "after", "both", "some", "layer")
+RESIDUAL_NORMALIZATIONS = ("none", "batch", "layer")
 DROPOUT_POSITIONS = ("before_normalization", "after_activation", "last_layer")
 
 
@@ -59,6 +61,50 @@ def mlp(
         )
     layers.append(keras.layers.Dense(outputs, kernel_initializer=initializer, name="logits"))
     return keras.Sequential(layers)
+
+
+def residual_mlp(*, features=64, outputs=10, depth=40, width=32, normalization="batch", skip=True, zero_branch=False):
+    """A very deep Keras model: (batch, features) -> (batch, outputs) logits through `depth` hidden Dense layers.
+
+    The first hidden layer is a Dense layer. Then come blocks of two: each adds to its input what a branch makes of it,
+    the branch being twice normalisation, ReLU, Dense (the pre-activation block of He et al. 2016, arXiv:1603.05027).
+    Weights are He's, and a Dense layer has no bias where Batch Normalization follows.
+
+    normalization: "none", "batch" or "layer", before each ReLU. skip: whether a block adds its input, or is its branch
+    alone, which makes a plain network. zero_branch: whether each branch ends in a learned factor that starts at 0
+    (SkipInit, De & Smith 2020, arXiv:2002.10444).
+    Raises ValueError for an unknown normalization or a depth that is no even number from 2 on.
+    """
+    _require("normalization", normalization, RESIDUAL_NORMALIZATIONS)
+    if depth < 2 or depth % 2:
+        raise ValueError(f"depth must be an even number of at least 2, received {depth!r}.")
+
+    def dense():
+        return keras.layers.Dense(width, use_bias=normalization != "batch", kernel_initializer="he_normal")
+
+    def normalized(x):
+        layers = {"batch": keras.layers.BatchNormalization, "layer": keras.layers.LayerNormalization}
+        return keras.layers.Activation("relu")(layers[normalization]()(x) if normalization in layers else x)
+
+    inputs = keras.Input((features,))
+    x = dense()(inputs)
+    for _ in range(depth // 2 - 1):
+        branch = dense()(normalized(dense()(normalized(x))))
+        if zero_branch:
+            branch = ZeroStart()(branch)
+        x = keras.layers.Add()([x, branch]) if skip else branch
+    x = normalized(dense()(normalized(x)))
+    return keras.Model(inputs, keras.layers.Dense(outputs, name="logits")(x))
+
+
+class ZeroStart(keras.layers.Layer):
+    """Multiplies its input by one learned factor that starts at 0: (batch, …) -> (batch, …)."""
+
+    def build(self, input_shape):
+        self.factor = self.add_weight(name="factor", shape=(), initializer="zeros")
+
+    def call(self, inputs):
+        return self.factor * inputs
 
 
 def _normalization_of(normalization, number):

@@ -94,6 +94,14 @@ CELLS = tuple(claims.CLAIMS["C5"].measures)
         ("C8", {"layernorm_small_batch_loss": None}, C),
         ("C8", {"small_batch_loss": False}, N),
         ("C8", {"small_batch_loss": None}, N),
+        ("C9", {}, S),
+        ("C9", {"plain_with": False}, C),
+        ("C9", {"plain_with": None}, C),
+        ("C9", {"zero_branch": False}, C),
+        ("C9", {"layer_norm": None}, C),
+        ("C9", {"residual_with": None}, N),
+        ("C9", {"residual_without": False}, N),
+        ("C9", {"residual_without": None}, N),
     ],
 )
 def test_the_evidence_decides_the_verdict(name, answers, expected):
@@ -135,8 +143,8 @@ def test_wrong_evidence_is_refused_in_words(change, message):
 
 
 def test_an_unknown_claim_is_refused():
-    with pytest.raises(ValueError, match=r"The claims are C1, C2.*received 'C9'"):
-        claims.verdict("C9", {})
+    with pytest.raises(ValueError, match=r"The claims are C1, C2.*received 'C10'"):
+        claims.verdict("C10", {})
 
 
 @pytest.mark.parametrize("name", claims.CLAIMS)
@@ -264,7 +272,7 @@ def test_without_any_results_the_table_still_names_the_claims(tmp_path):
 
 def test_every_claim_stands_on_its_own():
     quoted = [quote for claim in claims.CLAIMS.values() for quote in claim.quotes]
-    assert list(claims.CLAIMS) == [f"C{number}" for number in range(1, 9)]
+    assert list(claims.CLAIMS) == [f"C{number}" for number in range(1, 10)]
     assert len(set(quoted)) == len(quoted)
     for claim in claims.CLAIMS.values():
         assert claim.supporting
@@ -320,6 +328,7 @@ BOUNDS = {
     "C6": ["above 2 points", "above 2 points", "below -2 points", "below 2 points", "below 2 points", "below 5 points"],
     "C7": ["above 5 %", "below 0.1 %", "below 2 points", "below 2 points", "below 5 points", "below 5 points"],
     "C8": ["above 5 points", "below 2 points", "below 2 points", "below 2 points"],
+    "C9": ["above 80 %", "below 50 %", "above 50 %", "below 50 %", "below 50 %"],
 }
 
 
@@ -341,6 +350,10 @@ def test_the_bounds_are_fixed():
     ("C8", {"large_batch_loss": False}, "with recomputed statistics only", "not the best"),
     ("C8", {"large_recomputed_loss": False}, "the largest batch is not the best", "LayerNorm"),
     ("C8", {"layernorm_small_batch_loss": False}, "LayerNorm too", "largest batch"),
+    ("C9", {"plain_with": False}, "But without skip connections Batch Normalization is not enough.", "serve"),
+    ("C9", {"zero_branch": False}, "a branch that starts at zero serves in its place", "Layer Normalization"),
+    ("C9", {"zero_branch": False, "layer_norm": False}, "at zero and Layer Normalization serve in", "open"),
+    ("C9", {"layer_norm": None}, "whether Layer Normalization would serve remains open", "in its place"),
     *(("C5", {**dict.fromkeys(CELLS, False), cell: True}, f"only with: {words}.", ";") for cell, words in zip(CELLS, (
         "little data, clean labels", "little data, noisy labels", "all data, clean labels", "all data, noisy labels",
     ), strict=True)),

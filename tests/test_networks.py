@@ -9,7 +9,7 @@ environment.quiet_tensorflow()
 
 import keras  # noqa: E402
 
-from helpers.networks import mlp  # noqa: E402
+from helpers.networks import mlp, residual_mlp  # noqa: E402
 
 
 def kinds(model):
@@ -79,3 +79,47 @@ def test_is_a_plain_sequential_with_the_asked_sizes():
 def test_what_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         mlp(**arguments)
+
+
+def layer_kinds(model):
+    return [type(layer).__name__ for layer in model.layers]
+
+
+@pytest.mark.parametrize("depth", [2, 6, 40])
+@pytest.mark.parametrize("skip", [True, False])
+def test_a_residual_network_has_its_depth_and_its_skip_connections(depth, skip):
+    kinds = layer_kinds(residual_mlp(depth=depth, width=4, skip=skip))
+    assert kinds.count("Dense") == depth + 1  # and the output layer
+    assert kinds.count("Add") == (depth // 2 - 1 if skip else 0)
+    assert kinds.count("BatchNormalization") == kinds.count("Activation") == depth
+
+
+def test_a_branch_that_starts_at_zero_hands_its_input_on():
+    x = np.random.default_rng(0).normal(size=(5, 64)).astype("float32")
+    model = residual_mlp(depth=6, width=4, normalization="none", zero_branch=True)
+    first, adds = model.layers[1], [layer for layer in model.layers if type(layer).__name__ == "Add"]
+    inside = keras.Model(model.input, [first.output, *(layer.output for layer in adds)])
+    before, *after = inside(x)
+    for each in after:
+        np.testing.assert_array_equal(each, before)
+    other = residual_mlp(depth=6, width=4, normalization="none")
+    add = next(layer for layer in other.layers if type(layer).__name__ == "Add")
+    assert not np.allclose(keras.Model(other.input, add.output)(x), other.layers[1](x))
+
+
+@pytest.mark.parametrize(("normalization", "layer"), [("batch", "BatchNormalization"), ("layer", "LayerNormalization")])
+def test_a_residual_network_has_its_normalisation_before_each_relu(normalization, layer):
+    kinds = layer_kinds(residual_mlp(depth=8, width=4, normalization=normalization, skip=False))
+    assert all(kinds[at - 1] == layer for at, kind in enumerate(kinds) if kind == "Activation")
+    assert not {"BatchNormalization", "LayerNormalization"} & set(
+        layer_kinds(residual_mlp(depth=8, normalization="none"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [({"depth": 7}, "even number"), ({"depth": 0}, "even number"), ({"normalization": "before"}, "one of none")],
+)
+def test_impossible_residual_networks_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        residual_mlp(**wrong)

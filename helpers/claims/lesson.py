@@ -9,6 +9,7 @@ from helpers.claims import (
     c6_with_dropout,
     c7_inference,
     c8_batch_size,
+    c9_very_deep,
 )
 
 CLAIMS = {
@@ -22,5 +23,6 @@ CLAIMS = {
         c6_with_dropout,
         c7_inference,
         c8_batch_size,
+        c9_very_deep,
     )
 }

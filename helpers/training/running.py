@@ -79,21 +79,21 @@ def train_arms(arms, progress):
     outputs = tf.nest.flatten([layer.output for layer in model.layers if hasattr(layer, "output")])
     numbers = sum(math.prod(size or 1 for size in output.shape[1:]) for output in outputs)
     alone = len(arms) * len(settings.seeds) * settings.batch_size * numbers > OUTPUTS_AT_ONCE
+    graph = graph_of(model, settings.optimizer, bool(settings.probes and settings.probes.gradient_norms))
     collected = []
     with deferred_interrupt() as interrupted:
         for part in [[arm] for arm in arms] if alone else [arms]:
-            collected += _train_in_one_graph(part, model, progress)
+            collected += _train_in_one_graph(part, model, graph, progress)
             if interrupted.is_set():
                 break
     return collected
 
 
-def _train_in_one_graph(arms, model, progress):
+def _train_in_one_graph(arms, model, graph, progress):
     with environment.needed_for("Training networks"):
         from tqdm.auto import tqdm
 
     settings, started = arms[0], time.perf_counter()
-    graph = graph_of(model, settings.optimizer, bool(settings.probes and settings.probes.gradient_norms))
     optimizers = [
         [np.asarray(variable) for variable in stateless_optimizer(arm.optimizer, model).variables] for arm in arms
     ]

@@ -1,0 +1,248 @@
+# %% [markdown]
+# # 8 · Beyond the lesson: very deep networks
+#
+# **Time:** about 25 minutes · **Before this:** [03 · Batch Normalization in Keras](03_keras_sequential.ipynb);
+# the [exercises](07_exercises.ipynb) come first, this notebook is optional
+#
+# The lesson begins with a large claim:
+#
+# > **The lesson:** Batch Normalization is one of the most important breakthroughs that made very deep neural networks practical.
+#
+# Networks of 100 layers became practical in the years after 2015. But two other things came with Batch Normalization:
+# the *skip connection*, and initial weights chosen for depth. After this notebook you can
+#
+# - say what each of the three does to a signal that goes through 40 layers, with a formula and a figure;
+# - say which of them a very deep network needs, and which can stand in for Batch Normalization;
+# - explain why Batch Normalization makes a residual branch small where the network is deep.
+
+# %% tags=["setup"]
+import helpers  # noqa: F401
+
+# %% [markdown]
+# ## A network of 40 layers
+#
+# A **plain** network passes its signal through one layer after the other. A **residual** network (He and others, 2015)
+# adds to the signal what a small *branch* makes of it. With $x_k$ for the signal behind block $k$ and $f_k$ for the
+# branch of that block:
+#
+# $$\text{plain: } x_k = f_k(x_{k-1}) \qquad\qquad \text{residual: } x_k = x_{k-1} + f_k(x_{k-1})$$
+#
+# Here a branch is twice the same three layers: normalisation (or none), ReLU, Dense. All networks have 32 units a
+# layer and He's initial weights. The code below builds the residual network with 6 layers, so that you can read it.
+
+# %%
+from helpers import environment
+
+environment.quiet_tensorflow()
+
+import keras
+
+from helpers.networks import residual_mlp
+
+small = residual_mlp(depth=6, width=32, normalization="batch")
+for layer in small.layers:
+    print(f"{type(layer).__name__:20}", layer.output.shape)
+
+# %% [markdown]
+# ## Before the first step: how large is a branch?
+#
+# Feed a new network of 40 layers with images and compare, in each block, the standard deviation of the branch with that
+# of the signal beside it. **Predict:** in the last of the 19 blocks, how large is the branch, as a multiple of the
+# signal, without normalisation and with Batch Normalization?
+
+# %%
+my_prediction = None  # two numbers, for example (1, 1)
+
+# %%
+import numpy as np
+
+from helpers.data import load
+
+dataset = load()
+
+
+def signal_and_branch(seed, **options):
+    """The standard deviations of signal and branch in each block of a new network: two arrays."""
+    keras.utils.set_random_seed(seed)
+    model = residual_mlp(depth=40, width=32, **options)
+    adds = [layer for layer in model.layers if isinstance(layer, keras.layers.Add)]
+    inside = keras.Model(model.input, [part for layer in adds for part in layer.input])
+    parts = [np.std(part) for part in inside(dataset.x_train, training=True)]
+    return np.array(parts[::2]), np.array(parts[1::2])
+
+
+arms = {"no normalisation": "none", "BatchNorm": "batch"}
+sizes = {
+    name: np.array([signal_and_branch(seed, normalization=kind) for seed in environment.seeds(8)])
+    for name, kind in arms.items()  # (seeds, signal or branch, blocks)
+}
+
+# %% [markdown]
+# The next figure has the blocks from left to right. On the left is the size of the signal on a log scale, on the right
+# the branch as a multiple of the signal. Thin lines are the seeds.
+
+# %% jupyter={"source_hidden": true} tags=["nbval-ignore-output", "hide-input"]
+# Draws the size of the signal, and of the branch beside it, block by block.
+from helpers import plots
+
+blocks = np.arange(1, 20)
+figure, (left, right) = plots.new_figure(1, 2, width=9, height=3.6)
+for i, (name, size) in enumerate(sizes.items()):
+    ratio = size[:, 1] / size[:, 0]
+    for axis, values in ((left, size[:, 0]), (right, ratio)):
+        axis.plot(blocks, values.T, color=plots.COLORS[i], linewidth=0.6, alpha=0.4)
+        axis.plot(blocks, np.median(values, axis=0), color=plots.COLORS[i], label=name,
+                  linestyle=plots.LINESTYLES[i], marker=plots.MARKERS[i], markersize=4)
+right.plot(blocks, 1 / np.sqrt(blocks), color="black", linestyle=":", label="theory: 1/√block")
+left.set(yscale="log", xlabel="block", ylabel="size of the signal (log scale)")
+right.set(xlabel="block", ylabel="branch / signal", ylim=(0, None))
+right.legend(frameon=False)
+last = {name: np.median(size[:, 1, -1] / size[:, 0, -1]) for name, size in sizes.items()}
+growth = {name: np.median(size[:, 0, -1] / size[:, 0, 0]) for name, size in sizes.items()}
+plots.Plot(figure, "; ".join(
+    f"{name}: from the first block to the last the signal grows {growth[name]:.3g} times, the last branch is "
+    f"{last[name]:.2f} times its signal" for name in sizes) + ". Medians of 8 seeds.")
+
+# %%
+print("your prediction:", "none yet" if my_prediction is None else my_prediction)
+ratio = {name: size[:, 1] / size[:, 0] for name, size in sizes.items()}
+print("without normalisation every branch is more than half as large as its signal:",
+      bool((np.median(ratio["no normalisation"], axis=0) > 0.5).all()))
+print("with BatchNorm the last branch is less than half as large, in every seed:   ",
+      bool((ratio["BatchNorm"][:, -1] < 0.5).all()))
+print("without normalisation the signal grows more than tenfold, in every seed:    ",
+      bool((sizes["no normalisation"][:, 0, -1] > 10 * sizes["no normalisation"][:, 0, 0]).all()))
+
+# %% [markdown]
+# Here is why. Without normalisation, a branch with He's weights has about the same variance as its input, and the sum of
+# both about twice that variance. Nineteen doublings make the variance $2^{19}$ times larger, and the output with it.
+#
+# Batch Normalization at the beginning of the branch divides by the standard deviation of the signal. So every branch has
+# a variance near 1, however large the signal has become, and each block *adds* 1:
+#
+# $$\operatorname{Var}(x_k) \approx \operatorname{Var}(x_{k-1}) + 1 \approx k
+# \qquad\Rightarrow\qquad \frac{\text{branch}}{\text{signal}} \approx \frac{1}{\sqrt{k}}$$
+#
+# So the deeper a block stands, the less it changes the signal at the start: the network begins almost as a shallow one.
+# (De & Smith, 2020, arXiv:2002.10444.) If *that* is what counts, one should be able to have it without Batch
+# Normalization. The simplest way is a learned factor at the end of each branch that starts at 0. They call it
+# **SkipInit**. At the start such a network is just its first and its last layers.
+#
+# ## Which of them does a very deep network need?
+#
+# Six networks of 40 layers, and the same with 20. Each has its own best of three learning rates, chosen by its accuracy
+# on the *training* images, and 8 seeds. **Predict:** which of the six will train with 40 layers?
+
+# %%
+my_prediction = None  # a set of their names, for example {"residual, BatchNorm"}
+
+# %% [markdown]
+# Each network is trained for 120 steps of 32 images. The cell takes about a minute and a half on two cores, most of it
+# TensorFlow's work to set up networks of so many layers.
+
+# %% tags=["nbval-ignore-output"]
+from functools import partial
+
+from helpers.training import sweep
+
+networks = {
+    "plain": {"normalization": "none", "skip": False},
+    "plain, BatchNorm": {"normalization": "batch", "skip": False},
+    "residual": {"normalization": "none"},
+    "residual, branch starts at 0": {"normalization": "none", "zero_branch": True},
+    "residual, LayerNorm": {"normalization": "layer"},
+    "residual, BatchNorm": {"normalization": "batch"},
+}
+rates = {"none": [0.001, 0.01, 0.1], "batch": [0.03, 0.1, 0.5], "layer": [0.03, 0.1, 0.3]}
+settings = {"seeds": 8, "steps": 120, "batch_size": 32, "evaluate_every": 120}
+trained = {
+    (name, depth): sweep({"learning_rate": rates[options["normalization"]]},
+                         partial(residual_mlp, depth=depth, **options), dataset, **settings)
+    for name, options in networks.items()
+    for depth in (20, 40)
+}
+
+
+# %%
+def best_test_accuracy(name, depth):
+    """Test accuracy of every seed at the learning rate that fits the training images best."""
+    runs = max(trained[name, depth].runs,
+               key=lambda runs: runs.recomputed.train_accuracy[:, -1].mean())
+    return runs.recomputed.test_accuracy[:, -1]
+
+
+# %% jupyter={"source_hidden": true} tags=["nbval-ignore-output", "hide-input"]
+# Draws the test accuracy of the six networks with 20 and with 40 layers.
+from helpers.statistics import mean_interval
+
+figure, axis = plots.new_figure(width=8.5, height=3.6)
+said = []
+for i, depth in enumerate((20, 40)):
+    found = [mean_interval(best_test_accuracy(name, depth)) for name in networks]
+    rows = np.arange(len(networks)) + 0.18 * (2 * i - 1)
+    spread = np.clip([[one.mean - one.low, one.high - one.mean] for one in found], 0, None).T
+    axis.errorbar([100 * one.mean for one in found], rows, xerr=100 * spread, capsize=3, linestyle="none",
+                  color=plots.COLORS[i], marker=plots.MARKERS[i], label=f"{depth} layers")
+    said += [f"{depth} layers: " + ", ".join(f"{name} {100 * one.mean:.0f} %"
+                                            for name, one in zip(networks, found, strict=True))]
+axis.axvline(100 * dataset.chance, color="#555555", linestyle=":")
+axis.set_yticks(range(len(networks)), networks)
+axis.set(xlabel="test accuracy (%), dotted: guessing", xlim=(0, 102))
+axis.invert_yaxis()
+axis.legend(frameon=False, loc="lower right")
+plots.Plot(figure, "; ".join(said) + ". Each at its best learning rate; whiskers are 95 % intervals of 8 seeds.")
+
+# %% [markdown]
+# A network "trains" here if it comes most of the way from guessing to the best of the six with as many layers. That way
+# is 0 for guessing and 1 for the best, so the measure means the same on any data.
+
+# %%
+from helpers.statistics import share_of_reachable
+
+accuracies = {name: best_test_accuracy(name, 40) for name in networks}
+best = max(accuracy.mean() for accuracy in accuracies.values())
+shares = {
+    name: mean_interval(share_of_reachable(accuracy, chance=dataset.chance, best=best))
+    for name, accuracy in accuracies.items()
+}
+print("your prediction:", "none yet" if my_prediction is None else my_prediction)
+print("40 layers, train:", ", ".join(name for name, share in shares.items() if share.low > 0.8))
+print("40 layers, do not:", ", ".join(name for name, share in shares.items() if share.high < 0.5))
+
+# %% [markdown]
+# Read the list of the networks that train: all of them are residual, and in all of them each branch starts small beside
+# the signal, or is kept in scale. Batch Normalization does that, Layer Normalization does it too, and so does a factor
+# that starts at 0. Read the other list as well: Batch Normalization in a *plain* network of 40 layers is not enough. There
+# the gradient grows by a constant factor from layer to layer, as you saw with 20 layers in
+# [03](03_keras_sequential.ipynb).
+#
+# So what made very deep networks practical? The skip connection, *together* with something that keeps its branches small
+# at the start. In 2015 that something was Batch Normalization. (Our networks are made of Dense layers, so that they train
+# in seconds. The studies on the card used convolutional networks on large images.)
+#
+# ## The verdict
+
+# %% tags=["nbval-ignore-output"]
+from helpers import claims
+
+card = claims.verdict("C9", {
+    "residual_with": shares["residual, BatchNorm"],
+    "residual_without": shares["residual"],
+    "plain_with": shares["plain, BatchNorm"],
+    "zero_branch": shares["residual, branch starts at 0"],
+    "layer_norm": shares["residual, LayerNorm"],
+})
+card
+
+# %%
+claims.record(card, dataset, **{name: repr(trained[name, 40].runs[0]) for name in networks})
+print(card.word)
+
+# %% [markdown]
+# ## What to take along
+#
+# - In a residual network, each block adds a branch to the signal. Without normalisation the signal's variance doubles at
+#   each block; with Batch Normalization it grows by 1, so the branches shrink beside it like $1/\sqrt{k}$.
+# - A very deep network needs the skip connection *and* branches that start small. Batch Normalization is one way to get
+#   the second, and not the only one.
+# - Batch Normalization alone does not make a plain network of 40 layers train.
