@@ -31,6 +31,7 @@ import helpers  # noqa: F401
 # | [05 · Training and inference](05_training_and_inference.ipynb) | Two modes, two kinds of statistics: what can go wrong? | 50 |
 # | [06 · BatchNorm and Dropout](06_batchnorm_vs_dropout.ipynb) | Does one replace the other? | 40 |
 # | [07 · Exercises](07_exercises.ipynb) | Can you build it, train it, freeze it and fold it yourself? | 115 |
+# | [08 · Beyond the lesson](08_beyond_the_lesson.ipynb) | What made very deep networks practical? (optional) | 25 |
 #
 # ## Your machine
 #
@@ -126,6 +127,24 @@ print("a - b ", paired_difference(made_up_a, made_up_b))
 # %% [markdown]
 # The intervals of `a` and `b` overlap a little, yet `a` beats `b` in *every* seed by about the same amount, and the interval of the difference is
 # narrow. That is what pairing buys. An interval of a difference that contains 0 means: these seeds cannot tell.
+#
+# ## How often would a verdict be luck?
+#
+# An interval of 95 % misses the truth in 5 of 100 cases. A verdict asks several such questions at once, so it could be
+# *supported* by luck. How often? The next cell simulates worlds in which each claim is only just not true, draws eight
+# seeds in each of them, and lets the claim's own rule decide. **Predict:** which share of these worlds does the worst of
+# the nine rules call *supported*?
+
+# %%
+my_prediction = None  # in percent
+
+# %%
+from helpers import claims
+
+by_luck = {name: claims.supported_by_luck(name) for name in claims.CLAIMS}
+print("supported by luck:", ", ".join(f"{name} {share:.1%}" for name, share in by_luck.items()))
+print("your prediction:", "none yet" if my_prediction is None else my_prediction)
+print("below 5 % for every claim:", max(by_luck.values()) < 0.05)
 
 # %% [markdown]
 # ## Checks that say what went wrong
@@ -151,13 +170,11 @@ check("normalize", normalize)
 #
 # ## What the course found
 #
-# One row for each claim of the lesson, filled in by the notebook that measures it, by a rule with fixed bounds. (Rules and
-# designs were settled in trial runs, and the verdicts then checked with other seeds.)
-# "Here" means: small networks, small images, a few hundred steps. It gives the answers away: if you like to be surprised, skip it and come back after 07.
+# One row for each claim of the lesson, filled in by the notebook that measures it, by a rule with fixed bounds. There is a
+# column for each data set, and "again" means the same images with other seeds and another split. Under the table stands the
+# reason for each verdict. "Here" means: small networks, small images, a few hundred steps. The table gives the answers away: if you like to be surprised, skip it and come back after 07.
 
 # %%
-from helpers import claims
-
 claims.Table()
 
 # %% [markdown]

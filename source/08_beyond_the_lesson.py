@@ -96,6 +96,8 @@ for i, (name, size) in enumerate(sizes.items()):
 right.plot(blocks, 1 / np.sqrt(blocks), color="black", linestyle=":", label="theory: 1/√block")
 left.set(yscale="log", xlabel="block", ylabel="size of the signal (log scale)")
 right.set(xlabel="block", ylabel="branch / signal", ylim=(0, None))
+for axis in (left, right):
+    axis.set_xticks([1, 5, 10, 15, 19])
 right.legend(frameon=False)
 last = {name: np.median(size[:, 1, -1] / size[:, 0, -1]) for name, size in sizes.items()}
 growth = {name: np.median(size[:, 0, -1] / size[:, 0, 0]) for name, size in sizes.items()}
@@ -189,7 +191,7 @@ axis.axvline(100 * dataset.chance, color="#555555", linestyle=":")
 axis.set_yticks(range(len(networks)), networks)
 axis.set(xlabel="test accuracy (%), dotted: guessing", xlim=(0, 102))
 axis.invert_yaxis()
-axis.legend(frameon=False, loc="lower right")
+axis.legend(frameon=False, loc="upper right")
 plots.Plot(figure, "; ".join(said) + ". Each at its best learning rate; whiskers are 95 % intervals of 8 seeds.")
 
 # %% [markdown]

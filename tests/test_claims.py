@@ -284,8 +284,15 @@ def test_the_readme_shows_the_recorded_verdicts_and_the_present_figure():
     from tools import readme
 
     text = readme.README.read_text(encoding="utf-8")
-    assert text == readme.filled(text), "README.md is stale: run tools/readme.py"
+    assert text == readme.filled(text, readme.readme_parts()), "README.md is stale: run tools/readme.py"
     assert readme.figure()[0] == readme.PICTURE.read_bytes(), "the figure is stale: run tools/readme.py"
+
+
+def test_the_page_on_verdicts_shows_how_often_they_are_luck():
+    from tools import readme
+
+    text = readme.VERDICTS.read_text(encoding="utf-8")
+    assert text == readme.filled(text, {"luck": readme.luck()}), "docs/verdicts.md is stale: run tools/readme.py"
 
 
 @pytest.mark.parametrize("text", ["# A README", "<!-- figure:start -->\n<!-- figure:end -->\n<!-- claims:end -->"])
@@ -293,7 +300,7 @@ def test_a_readme_without_its_markers_is_refused(text):
     from tools import readme
 
     with pytest.raises(ValueError, match=r"(figure|claims):start"):
-        readme.filled(text)
+        readme.filled(text, {"figure": "", "claims": ""})
 
 
 def test_a_notebook_without_the_figure_is_refused(monkeypatch):
@@ -309,14 +316,14 @@ def test_stale_text_between_the_markers_is_replaced(folder):
 
     block = "<!-- {0}:start -->\nstale\n<!-- {0}:end -->\n"
     text = "before\n" + block.format("figure") + "between\n" + block.format("claims") + "after\n"
-    new = readme.filled(text)
+    new = readme.filled(text, readme.readme_parts())
     assert "stale" not in new
     assert X in new
     assert "](docs/static/hidden_values.png)" in new
     assert new.startswith("before\n")
     assert "\nbetween\n" in new
     assert new.endswith("after\n")
-    assert readme.filled(new) == new
+    assert readme.filled(new, readme.readme_parts()) == new
 
 
 BOUNDS = {

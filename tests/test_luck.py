@@ -18,18 +18,26 @@ def test_no_rule_says_supported_by_luck_in_more_than_one_case_of_twenty(name):
 def test_each_measure_is_answered_yes_by_luck_as_often_as_its_interval_says():
     random = np.random.default_rng(1)
     measure = claims.Measure("a difference", "points", above=0.05)
-    answers = luck._answers_on_the_bound(measure, 20_000, random)
-    assert answers.count(True) / 20_000 == pytest.approx(0.025, abs=0.004)
-    assert answers.count(False) / 20_000 == pytest.approx(0.025, abs=0.004)
+    chances = luck._answers_on_the_bound(measure, 20_000, random)
+    assert chances[True] == pytest.approx(0.025, abs=0.004)
+    assert chances[False] == pytest.approx(0.025, abs=0.004)
+    assert sum(chances.values()) == pytest.approx(1)
     wide = luck._answers_on_the_bound(dataclasses.replace(measure, tries=4), 20_000, random)
-    assert wide.count(True) / 20_000 == pytest.approx(0.025 / 4, abs=0.002)
+    assert wide[True] == pytest.approx(0.025 / 4, abs=0.002)
+
+
+def test_a_share_of_runs_is_simulated_as_a_count():
+    measure = claims.Measure("runs that train", "%", above=0.5, counted=True)
+    chances = luck._answers_on_the_bound(measure, 20_000, np.random.default_rng(2))
+    assert chances[True] == pytest.approx(9 / 256, abs=0.005)  # 7 or 8 heads of 8: Wilson's interval lies above a half
 
 
 def test_the_simulated_intervals_are_those_of_the_course():
     measure = claims.Measure("a difference", "points", above=0.0)
     values = np.random.default_rng(3).normal(0, 1, (500, 8))
     expected = [measure.answer(mean_interval(row, "points")) for row in values]
-    assert luck._answers_on_the_bound(measure, 500, np.random.default_rng(3)) == expected
+    chances = luck._answers_on_the_bound(measure, 500, np.random.default_rng(3))
+    assert {answer: expected.count(answer) / 500 for answer in set(expected)} == chances
 
 
 def test_a_careless_rule_is_noticed(monkeypatch):

@@ -1,4 +1,4 @@
-"""Write what README.md takes from the results: the table of claims, and a figure of the first notebook."""
+"""Write what README.md and docs/verdicts.md take from results: the tables of claims and of luck, and a figure."""
 
 import base64
 import sys
@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT))
 from helpers import claims  # noqa: E402
 
 README = ROOT / "README.md"
+VERDICTS = ROOT / "docs" / "verdicts.md"
 NOTEBOOK = ROOT / "notebooks" / "01_internal_covariate_shift.ipynb"
 CELL = "plots.percentiles_over_training(arms"  # the last line of the cell that shows the figure begins so
 PICTURE = ROOT / "docs" / "static" / "hidden_values.png"
@@ -27,15 +28,17 @@ def figure():
     raise ValueError(f"{NOTEBOOK.name} has no cell that ends in {CELL}...) and shows a picture.")
 
 
-def filled(text):
-    """The text with the present table and figure between their markers.
+def luck():
+    """How often each rule says "supported" by luck, as a table."""
+    rows = [f"| {name} | {100 * claims.supported_by_luck(name, worlds=10_000):.1f} % |" for name in claims.CLAIMS]
+    return "\n".join(["| claim | *supported* by luck |", "|---|---|", *rows])
+
+
+def filled(text, parts):
+    """The text with the present parts, {name: content}, each between its markers.
 
     Raises ValueError where it does not hold each marker once, the start before the end.
     """
-    parts = {
-        "figure": f"![{figure()[1]}]({PICTURE.relative_to(ROOT).as_posix()})",
-        "claims": claims.Table(links="notebooks/").markdown,
-    }
     for name, content in parts.items():
         start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
         before, found, rest = text.partition(start)
@@ -46,6 +49,13 @@ def filled(text):
     return text
 
 
+def readme_parts():
+    """What README.md takes from the results: {name: content}."""
+    picture = f"![{figure()[1]}]({PICTURE.relative_to(ROOT).as_posix()})"
+    return {"figure": picture, "claims": claims.Table(links="notebooks/").markdown}
+
+
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    README.write_text(filled(README.read_text(encoding="utf-8"), readme_parts()), encoding="utf-8")
+    VERDICTS.write_text(filled(VERDICTS.read_text(encoding="utf-8"), {"luck": luck()}), encoding="utf-8")
     PICTURE.write_bytes(figure()[0])
