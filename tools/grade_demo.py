@@ -101,6 +101,7 @@ def _id(cell):
 
 
 def main():
+    """From made-up submissions to the comparison of their grades: a demonstration is read from top to bottom."""
     begin = time.monotonic()
     shutil.rmtree(FOLDER, ignore_errors=True)
     course, submissions = FOLDER / "course", FOLDER / "submissions"

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,7 +59,10 @@ def run_notebook(name, folder):
         store_widget_state=False,
         on_cell_executed=lambda **_: print(CELL_DONE, flush=True),
     )
-    client.execute()
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        sys.exit(f"{error.ename}: {error.evalue}")
     nbformat.write(notebook, folder / f"{name}.ipynb")
     (folder / f"{name}.done").write_text(fingerprint(name), encoding="utf-8")
 

@@ -256,6 +256,7 @@ class BatchNormBackward(CodeQuestion):
     )
 
     def probes(self, answer):
+        """One list, because its order is the order in which a learner reads the cases."""
         outputs = ("dx", "dgamma", "dbeta")
         return [
             Probe(

@@ -4,6 +4,13 @@ import numpy as np
 
 from helpers.grading.comparing import Probe
 from helpers.grading.question import CodeQuestion, Misconception, Variant
+from helpers.grading.questions.layer_classes import (
+    AloneForgotten,
+    RightLayer,
+    StoresEpsilon,
+    alone_at_inference,
+    layer_with,
+)
 from helpers.grading.questions.normalize import OVER_FEATURES
 from helpers.grading.questions.probe_batches import BETA, FAR_FROM_ZERO, GAMMA, ONE_ROW, ONE_SMALL_COLUMN, SMALL
 from helpers.grading.questions.wrong_formulas import (
@@ -18,127 +25,7 @@ from helpers.grading.questions.wrong_formulas import (
     UNBIASED_NOTE,
     WRONG_ROOTS,
     moments,
-    right_root,
 )
-
-
-class _RightLayer:
-    """A right layer, shown by `solution`."""
-
-    class BatchNorm:
-        def __init__(self, features, momentum=0.99, epsilon=1e-3):
-            self.momentum, self.epsilon = momentum, epsilon
-            self.gamma, self.beta = np.ones(features), np.zeros(features)
-            self.moving_mean, self.moving_variance = np.zeros(features), np.ones(features)
-
-        def __call__(self, x, training=False):
-            x = np.asarray(x, dtype=float)
-            if training:
-                mean, variance = x.mean(axis=0), x.var(axis=0)
-                self.moving_mean = self.momentum * self.moving_mean + (1 - self.momentum) * mean
-                self.moving_variance = self.momentum * self.moving_variance + (1 - self.momentum) * variance
-            else:
-                mean, variance = self.moving_mean, self.moving_variance
-            return self.gamma * (x - mean) / np.sqrt(variance + self.epsilon) + self.beta
-
-
-def _layer_with(
-    *,
-    batch=lambda x: moments(x),
-    stored=None,
-    mix=lambda old, new, momentum: momentum * old + (1 - momentum) * new,
-    start=(0.0, 1.0),
-    update_at_inference=False,
-    inference="moving",
-    in_training="batch",
-    shared=False,
-    root=right_root,
-    affine=True,
-    only=None,
-    still=None,
-    default=False,
-    reverse=False,
-    swap=False,
-):
-    """A layer class with one thing wrong.
-
-    only: the mode ("training", "inference") in which root and affine are wrong, where they are not in both.
-    still: which of the two averages never moves.
-    """
-    state = {}
-
-    class Wrong:
-        def __init__(self, features, momentum=0.99, epsilon=1e-3):
-            self.momentum, self.epsilon = momentum, epsilon
-            self.gamma, self.beta = np.ones(features), np.zeros(features)
-            self.moving_mean, self.moving_variance = np.full(features, start[0]), np.full(features, start[1])
-            if shared:
-                state.setdefault("mean", self.moving_mean)
-                state.setdefault("variance", self.moving_variance)
-                self.moving_mean, self.moving_variance = state["mean"], state["variance"]
-
-        def __call__(self, x, training=default):
-            x, training = np.asarray(x, dtype=float), training != reverse
-            old, mean_variance = (self.moving_mean, self.moving_variance), batch(x)
-            if training or update_at_inference:
-                mean, variance = (stored or batch)(x)
-                new_mean, new_variance = mix(old[0], mean, self.momentum), mix(old[1], variance, self.momentum)
-                if swap:
-                    new_mean, new_variance = new_variance, new_mean
-                if still is not None:
-                    new_mean, new_variance = [
-                        stays if index == still else moves
-                        for index, (stays, moves) in enumerate(zip(old, (new_mean, new_variance), strict=True))
-                    ]
-                if shared:
-                    state["mean"][...], state["variance"][...] = new_mean, new_variance
-                else:
-                    self.moving_mean, self.moving_variance = new_mean, new_variance
-            new = self.moving_mean, self.moving_variance
-            if training:
-                mean, variance = {"batch": mean_variance, "before": old, "after": new}[in_training]
-            else:
-                mean, variance = {"batch": mean_variance, "before": old, "moving": new}[inference]
-            wrong = only in (None, "training" if training else "inference")
-            y = (x - mean) / (root if wrong else right_root)(variance, self.epsilon)
-            return y if wrong and not affine else self.gamma * y + self.beta
-
-    return Wrong
-
-
-class _StoresEpsilon(_RightLayer.BatchNorm):
-    """A layer that adds its own epsilon to the variance that it stores."""
-
-    def __call__(self, x, training=False):
-        y = super().__call__(x, training=training)
-        if training:
-            self.moving_variance = self.moving_variance + (1 - self.momentum) * self.epsilon
-        return y
-
-
-def _alone_at_inference(update):
-    """A layer that uses its moving statistics for a training batch of one row, and updates them or not."""
-
-    class Wrong(_RightLayer.BatchNorm):
-        def __call__(self, x, training=False):
-            alone = training and len(x) == 1
-            y = super().__call__(x, training=training and not alone)
-            if alone and update:
-                super().__call__(x, training=True)
-            return y
-
-    return Wrong
-
-
-class _AloneForgotten(_RightLayer.BatchNorm):
-    """A layer whose averages do not move for a training batch of one row."""
-
-    def __call__(self, x, training=False):
-        before = self.moving_mean, self.moving_variance
-        y = super().__call__(x, training=training)
-        if len(x) == 1:
-            self.moving_mean, self.moving_variance = before
-        return y
 
 
 def _for_both_modes_and_each(sentence):
@@ -159,7 +46,7 @@ class BatchNormLayer(CodeQuestion):
     notebook, heading = "05_training_and_inference", "Two modes"
     wanted = "a class `BatchNorm(features, momentum=0.99, epsilon=1e-3)`"
     changes = IN_PLACE
-    reference = _RightLayer.BatchNorm
+    reference = RightLayer.BatchNorm
     hints = (
         "Two questions decide everything: which statistics normalise x, and may the moving averages change? "
         "Answer both for `training=True` and for `training=False`.",
@@ -178,38 +65,38 @@ class BatchNormLayer(CodeQuestion):
     try_first = "Write down in two columns what the layer reads and what it changes, in training and at inference."
 
     misconceptions = (
-        Misconception(MOMENTUM_SIDE, _layer_with(mix=lambda old, new, momentum: (1 - momentum) * old + momentum * new)),
-        Misconception(LAST_BATCH, _layer_with(mix=lambda old, new, momentum: new)),
-        Misconception(NEVER_STORES, _layer_with(mix=lambda old, new, momentum: old)),
-        Misconception(MOVING_DEVIATION, _layer_with(stored=lambda x: (x.mean(axis=0), x.std(axis=0)))),
+        Misconception(MOMENTUM_SIDE, layer_with(mix=lambda old, new, momentum: (1 - momentum) * old + momentum * new)),
+        Misconception(LAST_BATCH, layer_with(mix=lambda old, new, momentum: new)),
+        Misconception(NEVER_STORES, layer_with(mix=lambda old, new, momentum: old)),
+        Misconception(MOVING_DEVIATION, layer_with(stored=lambda x: (x.mean(axis=0), x.std(axis=0)))),
         Misconception(
             "Your moving variance starts at 0. Start it at 1, or the first inference divides by √epsilon and explodes.",
-            _layer_with(start=(0.0, 0.0)),
+            layer_with(start=(0.0, 0.0)),
         ),
         Misconception(
             "Your layer updates its averages at inference. A prediction must not change the layer: "
             "update only `if training:`.",
-            _layer_with(update_at_inference=True),
+            layer_with(update_at_inference=True),
         ),
         Misconception(
             "Your layer updates its averages at inference. A prediction must not change the layer: "
             "update only `if training:`.",
-            _layer_with(update_at_inference=True, inference="before"),
+            layer_with(update_at_inference=True, inference="before"),
         ),
         Misconception(
             "Your layer does the same in both modes: it uses, and keeps, the statistics of the batch even at "
             "inference. Both belong under `if training:`.",
-            _layer_with(update_at_inference=True, inference="batch"),
+            layer_with(update_at_inference=True, inference="batch"),
         ),
         Misconception(
             "Your layer does the same in both modes: it uses the statistics of the batch and keeps nothing. "
             "In training mix them into the moving averages; at inference normalise with those.",
-            _layer_with(inference="batch", mix=lambda old, new, momentum: old),
+            layer_with(inference="batch", mix=lambda old, new, momentum: old),
         ),
         Misconception(
             "Your modes have changed places: `if training:` uses the batch and moves the averages, "
             "inference uses the moving averages.",
-            _layer_with(reverse=True),
+            layer_with(reverse=True),
         ),
         *(
             Misconception(
@@ -217,82 +104,82 @@ class BatchNormLayer(CodeQuestion):
                 "the second into `self.moving_variance`.",
                 wrong,
             )
-            for wrong in (_layer_with(stored=lambda x: (x.var(axis=0), x.mean(axis=0))), _layer_with(swap=True))
+            for wrong in (layer_with(stored=lambda x: (x.var(axis=0), x.mean(axis=0))), layer_with(swap=True))
         ),
         Misconception(
             "Your layer normalises with the statistics of the batch at inference. Then a prediction depends on its "
             "neighbours in the batch. Use the moving averages when `training` is False.",
-            _layer_with(inference="batch"),
+            layer_with(inference="batch"),
         ),
         Misconception(
             "Your layer normalises with the moving statistics in training. Then the gradient through the statistics "
             "is lost. Use the batch's own mean and variance when `training` is True.",
-            _layer_with(in_training="before"),
+            layer_with(in_training="before"),
         ),
         Misconception(
             "Your layer normalises with the moving statistics in training. Then the gradient through the statistics "
             "is lost. Use the batch's own mean and variance when `training` is True.",
-            _layer_with(in_training="after"),
+            layer_with(in_training="after"),
         ),
         Misconception(
             "All your layers share their averages, because they belong to the class. Create them in `__init__`, "
             "as `self.moving_mean = ...`.",
-            _layer_with(shared=True),
+            layer_with(shared=True),
             # What the shared averages hold depends on everything that was called before.
             wild=(TWO_LAYERS,),
         ),
         *(
-            Misconception(sentence, _layer_with(affine=False, only=mode))
+            Misconception(sentence, layer_with(affine=False, only=mode))
             for mode, sentence in _for_both_modes_and_each(
                 "Your layer leaves gamma and beta out. The last step is `self.gamma * x_hat + self.beta`, "
                 "in both modes."
             )
         ),
         *(
-            Misconception(said, _layer_with(root=root, only=mode))
+            Misconception(said, layer_with(root=root, only=mode))
             for sentence, root in WRONG_ROOTS
             for mode, said in _for_both_modes_and_each(sentence)
         ),
         Misconception(
             "The moving mean never moves, the moving variance does: mix the batch's mean into it in the same way.",
-            _layer_with(still=0),
+            layer_with(still=0),
         ),
         Misconception(
             "The moving variance never moves, the moving mean does: mix the batch's variance into it in the same way.",
-            _layer_with(still=1),
+            layer_with(still=1),
         ),
         Misconception(
             "Your layer trains when nothing is said about `training`. The default is `training=False`.",
-            _layer_with(default=True),
+            layer_with(default=True),
         ),
-        Misconception(SAMPLE_VARIANCE, _layer_with(batch=lambda x: (x.mean(axis=0), x.var(axis=0, ddof=1)))),
+        Misconception(SAMPLE_VARIANCE, layer_with(batch=lambda x: (x.mean(axis=0), x.var(axis=0, ddof=1)))),
         *(
             Misconception(
                 "Your layer uses its moving statistics for a training batch of one row. In training the batch always "
                 "normalises itself: one row alone becomes 0, so that the output is beta.",
-                _alone_at_inference(update),
+                alone_at_inference(update),
             )
             for update in (True, False)
         ),
         Misconception(
             "Your layer does not update its averages for a training batch of one row. Every training batch counts.",
-            _AloneForgotten,
+            AloneForgotten,
         ),
         *(
             Misconception(
-                EPSILON_STORED, _layer_with(stored=lambda x, epsilon=epsilon: (x.mean(axis=0), x.var(axis=0) + epsilon))
+                EPSILON_STORED, layer_with(stored=lambda x, epsilon=epsilon: (x.mean(axis=0), x.var(axis=0) + epsilon))
             )
             for epsilon in (1e-3, 1e-5)
         ),
-        Misconception(EPSILON_STORED, _StoresEpsilon),
-        Misconception(OVER_FEATURES, _layer_with(batch=lambda x: moments(x, -1, keepdims=True))),
-        Misconception(ONE_MEAN, _layer_with(batch=lambda x: (x.mean(), x.var()))),
+        Misconception(EPSILON_STORED, StoresEpsilon),
+        Misconception(OVER_FEATURES, layer_with(batch=lambda x: moments(x, -1, keepdims=True))),
+        Misconception(ONE_MEAN, layer_with(batch=lambda x: (x.mean(), x.var()))),
         Misconception(
             "Your layer uses 0.99 for the momentum and not the argument. Keep it in `__init__` as `self.momentum`.",
-            _layer_with(mix=lambda old, new, momentum: 0.99 * old + 0.01 * new),
+            layer_with(mix=lambda old, new, momentum: 0.99 * old + 0.01 * new),
         ),
     )
-    accepted = (Variant(UNBIASED_NOTE, _layer_with(stored=lambda x: (x.mean(axis=0), x.var(axis=0, ddof=1)))),)
+    accepted = (Variant(UNBIASED_NOTE, layer_with(stored=lambda x: (x.mean(axis=0), x.var(axis=0, ddof=1)))),)
 
     def judge(self, answer):
         if type(answer).__name__ == "BatchNorm":
@@ -311,6 +198,7 @@ class BatchNormLayer(CodeQuestion):
         return super()._matches(misconception, probes, expected, seen)
 
     def probes(self, answer):
+        """One list, because its order is the order in which a learner reads the cases."""
         x, parameters = FAR_FROM_ZERO, {"gamma": GAMMA, "beta": BETA}
         trained = {"moving_mean": np.array([1.0, -2.0, 5.0]), "moving_variance": np.array([4.0, 0.001, 9.0])}
         names, y = ("moving_mean", "moving_variance"), ("the output",)

@@ -150,6 +150,7 @@ class Freeze(KerasQuestion):
 
 
 def _fit_frozen(freeze, given):
+    """What a freeze does to a nested model, step by step as a learner would call it: one story, told in one place."""
     import keras
     from keras import layers
 

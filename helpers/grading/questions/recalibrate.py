@@ -242,6 +242,7 @@ def _new_data():
 
 
 def _statistics_after(recalibrate, given):
+    """What a recalibration leaves in a small network, from building it to reading it: one story, told in one place."""
     import keras
     from keras import layers
 

@@ -167,6 +167,8 @@ def rows_or_images_axes(x):
 def wrong_normalizations(over_features):
     """Wrong ways to normalise, for any rank: sentence, implementation, probes on which it gives rounding noise.
 
+    One long list, since the first of them that fits an answer is the one that is named.
+
     over_features: what to say to an average over the features of each example.
     """
     return (
