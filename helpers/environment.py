@@ -4,7 +4,6 @@ import contextlib
 import os
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 
 # The range the course is tested on: first version, and the first version that is beyond it.
 SUPPORTED = {
@@ -121,6 +120,8 @@ def check_versions(found=None):
 
 
 def _installed(packages):
+    from importlib.metadata import PackageNotFoundError, version
+
     for package in packages:
         with contextlib.suppress(PackageNotFoundError):
             return version(package)

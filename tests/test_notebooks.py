@@ -1,5 +1,6 @@
 """The stored notebooks: equal to their sources, executed in order, clean, small, and mostly compared by nbval."""
 
+import ast
 from pathlib import Path
 
 import nbformat
@@ -84,8 +85,22 @@ def test_a_cell_that_shows_a_bar_is_not_compared(notebook):
             assert "nbval-ignore-output" in cell.metadata.get("tags", []), cell.source
 
 
+def test_every_assert_says_what_it_found(notebook):
+    for cell in code_cells(notebook):
+        for node in ast.walk(ast.parse(cell.source)):
+            assert not isinstance(node, ast.Assert) or node.msg is not None, ast.unparse(node)
+
+
+def test_a_hidden_cell_is_hidden_everywhere_and_says_what_it_draws(notebook):
+    for cell in code_cells(notebook):
+        folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+        if "setup" not in cell.metadata.get("tags", []):
+            assert folded == ("hide-input" in cell.metadata.get("tags", [])), cell.source
+            assert not folded or cell.source.startswith("# Draws "), cell.source
+
+
 def test_no_cell_is_skipped_or_expected_to_fail(notebook):
-    allowed = {"nbval-ignore-output", "setup"}
+    allowed = {"nbval-ignore-output", "setup", "hide-input"}
     assert {tag for cell in notebook.cells for tag in cell.metadata.get("tags", [])} <= allowed
 
 

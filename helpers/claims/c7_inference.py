@@ -16,7 +16,7 @@ def decide(batch_changes, neighbour_changes, warm_gap, settled_gap, cold_gap, do
             NOT_SUPPORTED,
             "Even after the learning rate had fallen, the moving averages were not clearly good enough.",
         )
-    mechanism = "Inference does not depend on the neighbours, and warmed-up moving averages serve well. "
+    mechanism = "Inference does not depend on the neighbours, and moving averages serve well once they have settled. "
     if warm_gap and cold_gap and domain_gain:
         return SUPPORTED, mechanism + "Early in training and on a new domain they serve too."
     serves = {
@@ -24,8 +24,9 @@ def decide(batch_changes, neighbour_changes, warm_gap, settled_gap, cold_gap, do
         "while the weights still move fast": warm_gap,
         "on a new domain": domain_gain,
     }
-    failing = [name for name, answer in serves.items() if not answer]
-    return CONDITIONS, f"{mechanism}“Ensures” is too strong: not {' and not '.join(failing)}."
+    failing = [f"not {name}" for name, answer in serves.items() if not answer]
+    listed = " and ".join(filter(None, [", ".join(failing[:-1]), failing[-1]]))
+    return CONDITIONS, f"{mechanism}“Ensures” is too strong: {listed}."
 
 
 CLAIM = Claim(
