@@ -221,6 +221,12 @@ def serious_problems(page, axe, inside):
     return [f"{one['id']}: {node['html'][:200]}" for one in found if one["impact"] in SERIOUS for node in one["nodes"]]
 
 
+def claims_tables(page):
+    """The width that each table of claims needs and the one that it has, in pixels."""
+    tables = "[...document.querySelectorAll('.bd-article table')].filter(table => table.innerText.includes('C1'))"
+    return page.evaluate(f"{tables}.map(table => ({{needs: table.scrollWidth, has: table.clientWidth}}))")
+
+
 @pytest.mark.parametrize(("width", "height", "name"), [(1280, 900, "desktop"), (390, 844, "phone")])
 def test_the_site_fits_its_screen(chromium, site, axe, width, height, name):
     context = chromium.new_context(viewport={"width": width, "height": height})
@@ -229,6 +235,7 @@ def test_the_site_fits_its_screen(chromium, site, axe, width, height, name):
     for path in ("index", "notebooks/02_batchnorm_from_scratch", "notebooks/00_start_here"):
         page.goto((site / f"{path}.html").as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert not [table for table in claims_tables(page) if table["needs"] > table["has"]], "sideways scrolling"
         assert not serious_problems(page, axe, ".bd-article")
         photograph(page, f"7-site-{name}-{path.split('/')[-1]}")
     context.close()
