@@ -1,5 +1,6 @@
 """The data sets: real, standardised by the training set, split by a seed, and clear about what does not work."""
 
+import os
 import re
 from pathlib import Path
 
@@ -225,3 +226,14 @@ def test_origin_says_what_changed():
     noisy = digits.replace("labels shuffled", y_train=digits.y_train[::-1])
     assert repr(noisy) == f"{digits!r}, labels shuffled"
     assert digits.y_train is not noisy.y_train
+
+
+def test_the_real_clothes_where_they_are():
+    folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "datasets" / "fashion-mnist"
+    if not folder.is_dir():
+        pytest.skip(f"no Fashion-MNIST images in {folder.name}/ of the Keras home: see docs/verdicts.md")
+    clothes = load("fashion_mnist", image_size=8, train_size=1200, test_size=597)
+    assert clothes.x_train.shape == (1200, 64)
+    assert 0.1 <= clothes.chance < 0.2
+    assert clothes.pixels(clothes.x_test).max() > 200  # the lightest cloth
+    assert clothes.sha256 != load("digits").sha256
