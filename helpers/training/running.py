@@ -44,7 +44,9 @@ def train_many(
     build: a function without arguments that returns a Keras model: (batch, …features) -> (batch, outputs), with a
         linear output (logits), a softmax or a sigmoid. One output means two classes, 0 and 1.
     dataset: what `helpers.data.load` returns, or a list of such data sets of the same sizes, one for each seed. Its
-        examples may have any shape, such as images (examples, height, width, channels) for `Conv2D`.
+        examples may have any shape, such as images (examples, height, width, channels) for `Conv2D`. That costs no more
+        than rows with a `Reshape` in front. But TensorFlow computes the gradient of a convolution's kernel in a loop
+        over the seeds: eight seeds of a small ConvNet take about as long as one `fit`, and a deep one is slow to trace.
     seeds: how many (from the course's first seed on, by default 0, 1, 2, ...) or which. A seed decides the initial
         weights, the order of the batches and the
         dropout masks, and it decides them alike for every architecture: kernel k of the same shape and initialiser
