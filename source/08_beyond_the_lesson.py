@@ -36,8 +36,12 @@ from helpers import environment
 environment.quiet_tensorflow()
 
 import keras
+import tensorflow as tf
 
 from helpers.networks import residual_mlp
+
+# TensorFlow 2.20 would write a line about each ReLU behind a sum that it cannot fuse with it.
+tf.config.optimizer.set_experimental_options({"remapping": False})
 
 small = residual_mlp(depth=6, width=32, normalization="batch")
 for layer in small.layers:
