@@ -1,5 +1,6 @@
 """The course's figures, each with a caption in words computed from the data under it."""
 
+from helpers.plots.colors import COLORS, LINESTYLES, MARKERS
 from helpers.plots.comparisons import interval_band, interval_rows, learning_curves, learning_rate_sweep, paired_arms
 from helpers.plots.covariate_shift import (
     PERCENTILES,
@@ -12,7 +13,7 @@ from helpers.plots.covariate_shift import (
     ridgelines,
 )
 from helpers.plots.placement import accuracy_by_rate, placement_map, saturation
-from helpers.plots.style import COLORS, DPI, LINESTYLES, MARKERS, Plot, new_figure
+from helpers.plots.style import DPI, Plot, new_figure
 
 __all__ = [
     "COLORS",

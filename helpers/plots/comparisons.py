@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from helpers.plots.style import COLORS, LINESTYLES, MARKERS, Plot, new_figure
+from helpers.plots.colors import COLORS, LINESTYLES, MARKERS
+from helpers.plots.style import Plot, new_figure
 from helpers.statistics import mean_interval, paired_difference
 
 

@@ -5,7 +5,8 @@ arms: {name: Runs} with `pre_activations` probed at the same steps; layers in th
 
 import numpy as np
 
-from helpers.plots.style import COLORS, LINESTYLES, MARKERS, Plot, new_figure
+from helpers.plots.colors import COLORS, LINESTYLES, MARKERS
+from helpers.plots.style import Plot, new_figure
 from helpers.shift import drift, drift_parts, travel
 from helpers.statistics import mean_interval
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from helpers.plots.colors import COLORS
 from helpers.plots.comparisons import trained_from
-from helpers.plots.style import COLORS, Plot, new_figure
+from helpers.plots.style import Plot, new_figure
 
 
 def accuracy_by_rate(sweep, *, score="test_accuracy", **point):

@@ -176,6 +176,8 @@ def wrong_normalizations(over_features):
         Misconception(
             over_features, normalizer(lambda x: moments(x, -1))
         ),  # the shapes only meet in a batch of one row
+        # Only the mean over the wrong axis.
+        Misconception(over_features, normalizer(lambda x: (x.mean(axis=-1, keepdims=True), x.var(axis=batch_axes(x))))),
         # Two mistakes at once: the larger one is named, and the other when that one is mended.
         Misconception(
             over_features, normalizer(lambda x: moments(x, -1, keepdims=True), lambda variance, epsilon: variance**0.5)
