@@ -50,6 +50,20 @@ def quiet_tensorflow(logical_cpus=None):
 
 
 @contextlib.contextmanager
+def without_tensorflow_warnings():
+    """Inside, TensorFlow's Python logger is silent below errors: it warns of what is the plan here, such as tracing."""
+    import tensorflow as tf
+
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextlib.contextmanager
 def needed_for(what):
     """Inside, a package that is not installed ends in one sentence that names it and what needs it.
 

@@ -44,7 +44,7 @@ def _share(words, **bounds):
 CLAIM = Claim(
     name="C9",
     title="Batch Normalization made very deep neural networks practical",
-    notebook="08_beyond_the_lesson",
+    notebook="09_very_deep_networks",
     quotes=(
         "Batch Normalization is one of the most important breakthroughs that made very deep neural networks practical.",
     ),

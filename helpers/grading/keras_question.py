@@ -1,6 +1,5 @@
 """What the Keras exercises share: they judge by what models do, and import TensorFlow only when one is checked."""
 
-import contextlib
 import zlib
 
 import numpy as np
@@ -22,22 +21,9 @@ class KerasQuestion(CodeQuestion):
         from helpers import environment
 
         environment.quiet_tensorflow()
-        with _without_retracing_warnings():
+        # A check consists of many small traced functions, of which TensorFlow warns.
+        with environment.without_tensorflow_warnings():
             return super().judge(answer)
-
-
-@contextlib.contextmanager
-def _without_retracing_warnings():
-    """TensorFlow warns of many small traced functions, which is what a check consists of."""
-    import tensorflow as tf
-
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel("ERROR")
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def normalization_layers(model):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
+from helpers.environment import without_tensorflow_warnings
 from helpers.training.models import (
     batch_statistics,
     is_batch_normalization,
@@ -153,7 +154,8 @@ def _compiled(signature=None):
         compiled = tf.function(function, input_signature=signature)
 
         def trace(*arguments):
-            with TRACING:
+            # The gradient of a convolution is a loop over the seeds inside the graph; the warning is for its authors.
+            with TRACING, without_tensorflow_warnings():
                 return compiled.get_concrete_function(*([] if signature else arguments))
 
         @functools.wraps(function)

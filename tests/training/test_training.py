@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import logging.handlers
 import pickle
 import signal
 import threading
@@ -992,3 +993,21 @@ def test_images_of_another_shape_are_refused():
     build = lambda: convolutional(keras.Input((6, 6, 1)))  # noqa: E731
     with pytest.raises(ValueError, match=r"takes inputs of shape \(6, 6, 1\), the data set has \(8, 8, 1\)"):
         quick(build, as_images(DIGITS))
+
+
+def test_images_train_without_a_warning():
+    """TensorFlow would log a warning for the gradient of each convolution that it computes in a loop over the seeds."""
+    images = np.random.default_rng(0).normal(size=(8, 8, 8, 1)).astype(np.float32)
+    dataset = load("digits")
+    labels = np.arange(8, dtype=np.int32) % 2
+    dataset = dataset.replace("tiny images", x_train=images, y_train=labels, x_test=images, y_test=labels)
+
+    def build():
+        convolutions = [keras.layers.Conv2D(4, 3, strides=2, padding="same") for _ in range(2)]
+        return keras.Sequential([keras.Input((8, 8, 1)), *convolutions, keras.layers.Flatten(), keras.layers.Dense(2)])
+
+    logged = logging.handlers.BufferingHandler(100)
+    tf.get_logger().addHandler(logged)
+    train_many(build, dataset, seeds=2, steps=2, batch_size=4)
+    tf.get_logger().removeHandler(logged)
+    assert [record.getMessage() for record in logged.buffer] == []
