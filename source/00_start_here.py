@@ -31,7 +31,8 @@ import helpers  # noqa: F401
 # | [05 · Training and inference](05_training_and_inference.ipynb) | Two modes, two kinds of statistics: what can go wrong? | 50 |
 # | [06 · BatchNorm and Dropout](06_batchnorm_vs_dropout.ipynb) | Does one replace the other? | 40 |
 # | [07 · Exercises](07_exercises.ipynb) | Can you build it, train it, freeze it and fold it yourself? | 115 |
-# | [08 · Beyond the lesson](08_beyond_the_lesson.ipynb) | What made very deep networks practical? (optional) | 25 |
+# | [08 · Beyond the lesson](08_beyond_the_lesson.ipynb) | Images, the other normalisations, and what BatchNorm really changes (optional) | 45 |
+# | [09 · Very deep networks](09_very_deep_networks.ipynb) | What made very deep networks practical? (optional) | 25 |
 #
 # ## Your machine
 #

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 8 · Beyond the lesson: very deep networks
+# # 9 · Very deep networks
 #
 # **Time:** about 25 minutes · **Before this:** [03 · Batch Normalization in Keras](03_keras_sequential.ipynb);
 # the [exercises](07_exercises.ipynb) come first, this notebook is optional
@@ -85,7 +85,7 @@ sizes = {
 # The next figure has the blocks from left to right. On the left is the size of the signal on a log scale, on the right
 # the branch as a multiple of the signal. Thin lines are the seeds.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-ignore-output", "hide-input"]
+# %% jupyter={"source_hidden": true} cellView="form" tags=["nbval-ignore-output", "hide-input"]
 # Draws the size of the signal, and of the branch beside it, block by block.
 from helpers import plots
 
@@ -177,7 +177,7 @@ def best_test_accuracy(name, depth):
     return runs.recomputed.test_accuracy[:, -1]
 
 
-# %% jupyter={"source_hidden": true} tags=["nbval-ignore-output", "hide-input"]
+# %% jupyter={"source_hidden": true} cellView="form" tags=["nbval-ignore-output", "hide-input"]
 # Draws the test accuracy of the six networks with 20 and with 40 layers.
 from helpers.statistics import mean_interval
 

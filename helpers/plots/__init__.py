@@ -1,7 +1,14 @@
 """The course's figures, each with a caption in words computed from the data under it."""
 
 from helpers.plots.colors import COLORS, LINESTYLES, MARKERS
-from helpers.plots.comparisons import interval_band, interval_rows, learning_curves, learning_rate_sweep, paired_arms
+from helpers.plots.comparisons import (
+    interval_band,
+    interval_rows,
+    learning_curves,
+    learning_rate_sweep,
+    paired_arms,
+    trained_from,
+)
 from helpers.plots.covariate_shift import (
     PERCENTILES,
     drift_against_accuracy,
@@ -13,6 +20,7 @@ from helpers.plots.covariate_shift import (
     ridgelines,
 )
 from helpers.plots.placement import accuracy_by_rate, placement_map, saturation
+from helpers.plots.shared_means import shared_means
 from helpers.plots.style import DPI, Plot, new_figure
 
 __all__ = [
@@ -38,4 +46,6 @@ __all__ = [
     "ridge",
     "ridgelines",
     "saturation",
+    "shared_means",
+    "trained_from",
 ]
