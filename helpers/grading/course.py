@@ -10,6 +10,12 @@ from helpers.grading.questions.batchnorm_backward import BatchNormBackward
 from helpers.grading.questions.batchnorm_forward import BatchNormForward
 from helpers.grading.questions.batchnorm_layer import BatchNormLayer
 from helpers.grading.questions.build_model import BuildModel
+from helpers.grading.questions.clinic_1_training_flag import TrainingFlag
+from helpers.grading.questions.clinic_2_waking_batchnorm import WakingBatchNorm
+from helpers.grading.questions.clinic_3_channels_first import ChannelsFirst
+from helpers.grading.questions.clinic_4_last_batch_of_one import LastBatchOfOne
+from helpers.grading.questions.clinic_5_dropout_first import DropoutFirst
+from helpers.grading.questions.clinic_6_from_pytorch import FromPyTorch
 from helpers.grading.questions.ex1 import Exercise1
 from helpers.grading.questions.ex2 import Exercise2
 from helpers.grading.questions.fold_batchnorm import FoldBatchNorm
@@ -42,10 +48,16 @@ QUESTIONS: dict[str, Question] = {
         TrainStep(),
         Freeze(),
         Recalibrate(),
+        TrainingFlag(),
+        WakingBatchNorm(),
+        ChannelsFirst(),
+        LastBatchOfOne(),
+        DropoutFirst(),
+        FromPyTorch(),
     )
 }
 
-# The lesson's sections, in its order.
+# The lesson's sections, in its order, and behind them what goes beyond it.
 SECTIONS = (
     "The core problem",
     "How normalization works",
@@ -53,6 +65,7 @@ SECTIONS = (
     "Code example",
     "BatchNorm vs Dropout",
     "Training vs inference",
+    "The clinic",
 )
 
 # The environment variable that names an instructor's file with further probes (docs/instructors.md).

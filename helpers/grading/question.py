@@ -54,7 +54,7 @@ class Question:
     place. section: of the lesson.
     notebook, heading: where to read again.
     hints: two, the second says more. try_first: what `solution` says before it shows `answer_source()`.
-    before_answer: the line above that.
+    before_answer: the line above that. still_open: what to say to an answer in which nothing was done yet.
     """
 
     id = ""
@@ -67,12 +67,13 @@ class Question:
     hints: tuple[str, str] = ("", "")
     try_first = ""
     before_answer = "One right answer:"
+    still_open = STILL_OPEN
 
     def check(self, answer):
         """The Result for an answer. Raises nothing for what a learner wrote, only the user's own interrupt."""
         found = None if answer is None or answer is ... else self.judge(answer)
         if found is None:
-            notes = () if answer is None or answer is ... else (STILL_OPEN,)
+            notes = () if answer is None or answer is ... else (self.still_open,)
             return Result(self.id, self.title, self.points, notes=notes, attempted=False)
         cases, notes = found
         return Result(self.id, self.title, self.points, tuple(cases), tuple(notes))
@@ -94,6 +95,19 @@ class Choice(NamedTuple):
     because: str
 
 
+def letter_of(answer):
+    """The letter in what a learner wrote, such as `"(B)"`; None where it is no text."""
+    return answer.strip().strip("()[].'\"").lower() if isinstance(answer, str) else None
+
+
+def not_a_letter(answer, options):
+    """What to say to an answer that is none of the letters."""
+    letters = ", ".join(f"`{known}`" for known in options)
+    said = sandbox.run(lambda: repr(answer))
+    received = quote(said.value if said.error is None else type(answer).__name__, 60)
+    return f"Answer with one of the letters {letters}. Received: {received}."
+
+
 class ChoiceQuestion(Question):
     """A question in words. `options`: letter → Choice. The answer and the reason behind it count half each."""
 
@@ -102,14 +116,9 @@ class ChoiceQuestion(Question):
     options: ClassVar[dict[str, Choice]] = {}
 
     def judge(self, answer):
-        letter = answer.strip().strip("()[].'\"").lower() if isinstance(answer, str) else None
+        letter = letter_of(answer)
         if letter not in self.options:
-            letters = ", ".join(f"`{known}`" for known in self.options)
-            said = sandbox.run(lambda: repr(answer))
-            received = quote(said.value if said.error is None else type(answer).__name__, 60)
-            return [
-                Case("one of the letters", False, f"Answer with one of the letters {letters}. Received: {received}.")
-            ], []
+            return [Case("one of the letters", False, not_a_letter(answer, self.options))], []
         choice = self.options[letter]
         because = f"`{letter}`, “{choice.text}”: {choice.because}"
         if choice.answer and choice.reason:

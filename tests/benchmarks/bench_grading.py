@@ -17,6 +17,7 @@ from pathlib import Path
 from helpers.grading.course import QUESTIONS, check
 from helpers.grading.keras_question import KerasQuestion
 from helpers.grading.question import ChoiceQuestion
+from tests.grading.pairs import answer_with
 from tools import grade
 
 
@@ -43,8 +44,9 @@ def main(submission):
 
             environment.quiet_tensorflow()  # what a notebook has done before; it is not the check's time
         repeat = 3 if isinstance(question, KerasQuestion) else 10
-        first, right = milliseconds(question.id, question.reference, repeat)
-        wrong = max(milliseconds(question.id, one.wrong, repeat)[1] for one in question.misconceptions)
+        first, right = milliseconds(question.id, answer_with(question, question.reference), repeat)
+        listed = [answer_with(question, one.wrong) for one in question.misconceptions]
+        wrong = max(milliseconds(question.id, answer, repeat)[1] for answer in listed)
         print(f"{question.id:<20}{first:>10.1f}{right:>10.1f}{wrong:>10.1f}")
     if submission:
         print(f"\none submission with nbgrader: {seconds_per_submission():.1f} s")

@@ -14,6 +14,7 @@ from helpers.grading.course import QUESTIONS, SECTIONS
 from helpers.grading.keras_question import KerasQuestion
 from helpers.grading.question import ChoiceQuestion, CodeQuestion
 from helpers.grading.questions import recalibrate
+from tests.grading.pairs import answer_with
 
 CODE = [question for question in QUESTIONS.values() if isinstance(question, CodeQuestion)]
 CHOICES = [question for question in QUESTIONS.values() if isinstance(question, ChoiceQuestion)]
@@ -26,7 +27,7 @@ MISCONCEPTIONS = [
 
 @functools.cache
 def result_of(question, misconception):
-    return check(question.id, misconception.wrong)
+    return check(question.id, answer_with(question, misconception.wrong))
 
 
 @pytest.mark.parametrize(("question", "misconception"), MISCONCEPTIONS)
@@ -45,7 +46,7 @@ def test_a_misconception_gets_its_own_sentence_and_no_other(question, misconcept
 @pytest.mark.parametrize("question", CODE, ids=lambda question: question.id)
 def test_the_reference_gets_full_points_twice(question):
     for _ in range(2):
-        result = check(question.id, question.reference)
+        result = check(question.id, answer_with(question, question.reference))
         assert (result.score, result.passed) == (question.points, True), str(result)
         # Of the two right averages of recalibrate each gets its remark.
         assert result.notes == ((recalibrate.BY_BATCHES,) if question.id == "recalibrate" else ())
@@ -352,6 +353,7 @@ def test_no_text_has_marks_that_are_not_shown_as_such():
     for question in QUESTIONS.values():
         texts = [*question.hints, question.try_first]
         texts += [one.sentence for one in getattr(question, "misconceptions", ())]
+        texts += [text for cause in getattr(question, "causes", {}).values() for text in (cause.text, cause.reply)]
         assert not [text for text in texts if re.search(r"\*[a-z]+\*", re.sub(r"`[^`]*`", "", text))]
 
 

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from helpers.grading import check, course, hint, render, report, solution
+from helpers.grading.clinic_question import ClinicQuestion
 from helpers.grading.course import QUESTIONS
 from helpers.grading.keras_question import KerasQuestion
 from helpers.grading.question import ChoiceQuestion
 from helpers.grading.results import Case, Result
+from tests.grading.pairs import answer_with
 
 
 @pytest.fixture(autouse=True)
@@ -169,7 +171,11 @@ def test_a_solution_says_first_what_to_try(question):
 def test_the_solution_that_is_shown_is_right(question):
     names = {"np": np}
     exec(QUESTIONS[question].answer_source(), names)
-    assert check(question, names[question]).passed  # under the name that the exercise asks for
+    exercise = QUESTIONS[question]
+    code = names[getattr(exercise, "program", question)]  # under the name that the exercise asks for
+    assert check(question, answer_with(exercise, code)).passed
+    if isinstance(exercise, ClinicQuestion):
+        assert names[exercise.cause_name] == exercise.right_cause
 
 
 def test_a_solution_names_every_letter_that_is_credited():
