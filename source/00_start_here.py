@@ -33,6 +33,7 @@ import helpers  # noqa: F401
 # | [07 · Exercises](07_exercises.ipynb) | Can you build it, train it, freeze it and fold it yourself? | 115 |
 # | [08 · Beyond the lesson](08_beyond_the_lesson.ipynb) | Images, the other normalisations, and what BatchNorm really changes (optional) | 45 |
 # | [09 · Very deep networks](09_very_deep_networks.ipynb) | What made very deep networks practical? (optional) | 25 |
+# | [10 · More exercises, and a clinic](10_exercises_and_clinic.ipynb) | Can you write the other layers, and find six faults that people really make? (optional) | 100 |
 #
 # ## Your machine
 #

@@ -252,3 +252,8 @@ print(card.word)
 # - A very deep network needs the skip connection *and* branches that start small. Batch Normalization is one way to get
 #   the second, and not the only one.
 # - Batch Normalization alone does not make a plain network of 40 layers train.
+#
+# ## Where to go next
+#
+# [10 · More exercises, and a clinic](10_exercises_and_clinic.ipynb): write the other normalisations yourself, and find
+# what is wrong in six programs.

@@ -1,4 +1,213 @@
 # %% [markdown]
+# # 10 · More exercises, and a clinic
+#
+# **Time:** about 100 minutes, in as many sittings as you like · **Before this:** [08](08_beyond_the_lesson.ipynb) for the
+# first five exercises, [05](05_training_and_inference.ipynb) and [06](06_batchnorm_vs_dropout.ipynb) for the clinic
+#
+# After this notebook you will have written the statistics of a convolution, Layer and Group Normalization and a backward
+# pass, you will have fine-tuned a trained network, and you will have found six faults that people really make.
+
+# %% tags=["setup"]
+import helpers  # noqa: F401
+
+# %% [markdown]
+# Answers and checks work as in [07](07_exercises.ipynb): write your answer where it says `# YOUR CODE HERE`, run the cell,
+# then the check below it. `hint("layer_norm")` gives a hint, and an exercise that you leave alone says "not attempted".
+
+# %%
+import numpy as np
+
+from helpers import environment
+from helpers.grading import check, hint, report
+
+environment.quiet_tensorflow()
+
+import keras
+import tensorflow as tf
+
+# %%
+hint("layer_norm")
+
+# %% [markdown]
+# ## Images and other normalisations
+#
+# The arrays of the first four exercises are NumPy's, and the features or channels are on the last axis.
+
+# %% [markdown]
+# ### The statistics of a convolution
+#
+# *easy · about 4 minutes · 4 points*
+#
+# A convolution gives a batch of images x of shape (batch, height, width, channels). Return the mean and the biased
+# variance that Batch Normalization uses in training.
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "spatial_statistics", "solution": true, "grade": false, "locked": false, "task": false}
+def spatial_statistics(x):
+    """The mean and the variance of a batch of images, each of shape (channels,).
+
+    x: (batch, height, width, channels), an array or a list.
+    """
+    x = np.asarray(x)
+    mean, variance = ..., ...
+    # BEGIN SOLUTION
+    mean = x.mean(axis=(0, 1, 2))
+    variance = x.var(axis=(0, 1, 2))
+    # END SOLUTION
+    return mean, variance
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "spatial_statistics_check", "solution": false, "grade": true, "locked": true, "task": false}
+check("spatial_statistics", spatial_statistics)
+
+# %% [markdown]
+# ### Layer Normalization
+#
+# *easy · about 6 minutes · 4 points*
+#
+# Normalise every position of x over its last axis, then scale by gamma and shift by beta. x may have any number of axes.
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "layer_norm", "solution": true, "grade": false, "locked": false, "task": false}
+def layer_norm(x, gamma, beta, epsilon=1e-3):
+    """Layer Normalization over the last axis; the result has the shape of x.
+
+    x: (..., features). gamma, beta: (features,).
+    """
+    x = np.asarray(x)
+    y = ...
+    # BEGIN SOLUTION
+    mean = x.mean(axis=-1, keepdims=True)
+    variance = x.var(axis=-1, keepdims=True)
+    y = gamma * (x - mean) / np.sqrt(variance + epsilon) + beta
+    # END SOLUTION
+    return y
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "layer_norm_check", "solution": false, "grade": true, "locked": true, "task": false}
+check("layer_norm", layer_norm)
+
+# %% [markdown]
+# ### Group Normalization
+#
+# *medium · about 10 minutes · 5 points*
+#
+# Split the channels of each image into `groups` groups of neighbouring channels. Normalise every group of every image by
+# itself, then scale by gamma and shift by beta, which have one number for each channel.
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "group_norm", "solution": true, "grade": false, "locked": false, "task": false}
+def group_norm(x, gamma, beta, groups, epsilon=1e-3):
+    """Group Normalization of images; the result has the shape of x.
+
+    x: (batch, height, width, channels). gamma, beta: (channels,). groups: a divisor of
+    the number of channels.
+    """
+    x = np.asarray(x)
+    y = ...
+    # BEGIN SOLUTION
+    split = x.reshape(*x.shape[:3], groups, -1)
+    mean = split.mean(axis=(1, 2, 4), keepdims=True)
+    variance = split.var(axis=(1, 2, 4), keepdims=True)
+    x_hat = ((split - mean) / np.sqrt(variance + epsilon)).reshape(x.shape)
+    y = gamma * x_hat + beta
+    # END SOLUTION
+    return y
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "group_norm_check", "solution": false, "grade": true, "locked": true, "task": false}
+check("group_norm", group_norm)
+
+# %% [markdown]
+# ### The backward pass of Layer Normalization
+#
+# *hard · about 15 minutes · 6 points*
+#
+# Given the gradient dy at the output of Layer Normalization, return the gradients for x, gamma and beta. The paths are
+# those of Batch Normalization in [02](02_batchnorm_from_scratch.ipynb), but gamma stands in another place: why?
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "layer_norm_backward", "solution": true, "grade": false, "locked": false, "task": false}
+def layer_norm_backward(dy, x, gamma, epsilon=1e-3):
+    """Gradients of Layer Normalization over the last axis: dx, dgamma, dbeta.
+
+    dy, x: (..., features). gamma: (features,). dx has the shape of x, the others
+    have the shape of gamma.
+    """
+    dx, dgamma, dbeta = ..., ..., ...
+    # BEGIN SOLUTION
+    root = np.sqrt(x.var(axis=-1, keepdims=True) + epsilon)
+    x_hat = (x - x.mean(axis=-1, keepdims=True)) / root
+    axes = tuple(range(x.ndim - 1))
+    dgamma, dbeta = (dy * x_hat).sum(axis=axes), dy.sum(axis=axes)
+    dx_hat = gamma * dy
+    mean = dx_hat.mean(axis=-1, keepdims=True)
+    along = (dx_hat * x_hat).mean(axis=-1, keepdims=True)
+    dx = (dx_hat - mean - x_hat * along) / root
+    # END SOLUTION
+    return dx, dgamma, dbeta
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "layer_norm_backward_check", "solution": false, "grade": true, "locked": true, "task": false}
+check("layer_norm_backward", layer_norm_backward)
+
+# %% [markdown]
+# ### A trained network for new classes
+#
+# *hard · about 15 minutes · 6 points*
+#
+# The next cell trains a network with Batch Normalization on the images of the first five classes. Adapt it to the other
+# five, for which you get 60 images only: a new output layer learns, and everything before it stays as it is, the moving
+# statistics of Batch Normalization included.
+
+# %%
+from helpers.data import load
+from helpers.networks import mlp
+
+dataset = load()
+keras.utils.set_random_seed(environment.first_seed())
+old = dataset.y_train < 5
+trained = mlp(features=dataset.x_train.shape[1], outputs=5, momentum=0.9)
+loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+trained.compile(keras.optimizers.SGD(0.1), loss, metrics=["accuracy"])
+trained.fit(dataset.x_train[old], dataset.y_train[old], epochs=5, verbose=0)
+x_new, y_new = dataset.x_train[~old][:60], dataset.y_train[~old][:60] - 5
+print("images of new classes:", len(x_new), "  classes:", *np.unique(y_new))
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "transfer", "solution": true, "grade": false, "locked": false, "task": false}
+def transfer(model, x, y):
+    """A network for new classes: the body of `model` as it is, and a new output layer.
+
+    model: a trained Keras model whose last layer gives the scores of the old classes.
+    x, y: examples of the new classes, y from 0 on. Returns a trained Keras model that
+    gives one score for each new class; the old model still gives its answers.
+    """
+    new_model = ...
+    # BEGIN SOLUTION
+    body = keras.Model(model.inputs, model.layers[-2].output)
+    body.trainable = False  # kernels stay, Batch Normalization is in inference mode
+    head = keras.layers.Dense(len(np.unique(y)))
+    new_model = keras.Sequential([keras.Input(x.shape[1:]), body, head])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    new_model.compile(keras.optimizers.Adam(0.1), loss, jit_compile=False)
+    new_model.fit(x, y, epochs=30, verbose=0)
+    # END SOLUTION
+    return new_model
+
+
+# %%
+adapted = transfer(trained, x_new, y_new)
+if adapted is not ...:
+    new = dataset.y_test >= 5
+    scores = adapted.predict(dataset.x_test[new], verbose=0)
+    right = scores.argmax(axis=-1) == dataset.y_test[new] - 5
+    print(f"test images of the new classes named right: {right.mean():.0%}")
+
+# %% nbgrader={"schema_version": 3, "grade_id": "transfer_check", "solution": false, "grade": true, "locked": true, "task": false}
+check("transfer", transfer)
+
+# %% [markdown]
 # ## The clinic
 #
 # Six programs that people could have asked about in a forum. Each runs without an error, and each is wrong.
@@ -6,17 +215,6 @@
 # For each case: repair the function where it stands, and set the letter of the cause. Run the cell, the one below it,
 # which shows the symptom, and then the check. After the repair the symptom should be gone. Three points go to the repair
 # and one to the cause.
-
-# %%
-import numpy as np
-
-from helpers import environment
-from helpers.grading import check
-
-environment.quiet_tensorflow()
-
-import keras
-import tensorflow as tf
 
 # %% [markdown]
 # ### Case 1: averages that never move
@@ -415,3 +613,9 @@ print("x_hat in Keras   ", norm(x[None]).numpy()[0].round(3))
 
 # %% nbgrader={"schema_version": 3, "grade_id": "clinic_6_check", "solution": false, "grade": true, "locked": true, "task": false}
 check("clinic_6", (to_keras, cause_6))
+
+# %% [markdown]
+# ## Your points
+
+# %%
+report(notebook="10_exercises_and_clinic")

@@ -8,9 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from helpers.grading.course import QUESTIONS  # noqa: E402
+from helpers.grading.course import NOTEBOOKS, QUESTIONS  # noqa: E402
 
-NOTEBOOK = "07_exercises"
+NOTEBOOK, *_ = NOTEBOOKS  # the lesson's exercises, which are graded unless another notebook is named
 BEGIN, END = "BEGIN SOLUTION", "END SOLUTION"
 # One stub for code of every kind; nbgrader is given the same, so that both make the same learner's notebook.
 STUB = "# YOUR CODE HERE"

@@ -1,4 +1,4 @@
-"""Grade a folder of submissions with nbgrader: `grade.py SUBMISSIONS [--course FOLDER]`.
+"""Grade a folder of submissions with nbgrader: `grade.py SUBMISSIONS [--course FOLDER] [--notebook NAME]`.
 
 SUBMISSIONS holds one notebook for each learner (`ada.ipynb`) or one folder for each, named after the learner, with the
 notebook in it. Of a folder only the notebook is taken. The course folder gets the gradebook, the feedback as web pages
@@ -22,7 +22,7 @@ from traitlets.config.loader import PyFileConfigLoader
 TOOLS = Path(__file__).resolve().parent
 sys.path.insert(0, str(TOOLS))
 
-from exercises import NOTEBOOK, ROOT, STUB, with_points  # noqa: E402
+from exercises import NOTEBOOK, NOTEBOOKS, ROOT, STUB, with_points  # noqa: E402
 from grade_table import table, write_csv  # noqa: E402
 from hand_ins import find_submissions, grade_id_of, read_notebook, repair  # noqa: E402
 
@@ -43,8 +43,8 @@ c.KernelManager.transport_encryption = "auto"
 '''
 
 
-def make_course(folder):
-    """A course folder with the assignment generated from source/07_exercises.py. Returns nbgrader's API for it."""
+def make_course(folder, notebook=NOTEBOOK):
+    """A course folder with the assignment generated from a notebook's source. Returns nbgrader's API for it."""
     from nbgrader.apps import NbGraderAPI
 
     # For a new gradebook nbgrader calls `alembic` by name, also where its environment was not activated.
@@ -52,17 +52,17 @@ def make_course(folder):
     folder = Path(folder).resolve()
     (folder / "source" / ASSIGNMENT).mkdir(parents=True, exist_ok=True)
     (folder / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
-    notebook = with_points(jupytext.read(ROOT / "source" / f"{NOTEBOOK}.py", fmt="py:percent"))
-    notebook.metadata = nbformat.from_dict(
+    solved = with_points(jupytext.read(ROOT / "source" / f"{notebook}.py", fmt="py:percent"))
+    solved.metadata = nbformat.from_dict(
         {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     )
-    for cell in notebook.cells:
+    for cell in solved.cells:
         if "setup" in cell.metadata.get("tags", []):
             cell.source = (TOOLS / "setup_cell.py").read_text(encoding="utf-8").strip()
         if cell.metadata.get("nbgrader", {}).get("grade"):
             # The learner's `check` may be anything by now. nbgrader puts this text into every submission.
             cell.source = f"from helpers.grading import check\n\n{cell.source}"
-    nbformat.write(notebook, folder / "source" / ASSIGNMENT / f"{NOTEBOOK}.ipynb")
+    nbformat.write(solved, folder / "source" / ASSIGNMENT / f"{notebook}.ipynb")
     config = PyFileConfigLoader("nbgrader_config.py", path=str(folder)).load_config()
     config.CourseDirectory.root = str(folder)
     config.CourseDirectory.db_url = f"sqlite:///{folder / 'gradebook.db'}"
@@ -71,31 +71,31 @@ def make_course(folder):
     return api
 
 
-def grade(submissions, course):
-    """Grade every submission into the gradebook of `course`.
+def grade(submissions, course, notebook=NOTEBOOK):
+    """Grade every submission of a notebook into the gradebook of `course`.
 
     Returns {learner: {"scores": {exercise: points}, "total": points, "remarks": [...]}}. Writes CSV and feedback pages.
     """
     # Before anything that a submission brings along, Python finds the course's own helpers.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    found, passed_over = find_submissions(submissions)
+    found, passed_over = find_submissions(submissions, notebook)
     for path, reason in passed_over.items():
         print(f"Not graded: {path.relative_to(submissions)} ({reason})", flush=True)
     course = Path(course).resolve()
-    api = make_course(course)
-    release = nbformat.read(course / "release" / ASSIGNMENT / f"{NOTEBOOK}.ipynb", as_version=4)
+    api = make_course(course, notebook)
+    release = nbformat.read(course / "release" / ASSIGNMENT / f"{notebook}.ipynb", as_version=4)
     grades = {}
     warnings.filterwarnings("ignore", module="nbgrader")  # its own dealings with SQLAlchemy
     for number, (student, path) in enumerate(found.items(), 1):
         print(f"Grading {student} ({number} of {len(found)})", flush=True)  # some take minutes
-        remarks = _grade_one(api, course, release, student, path)
-        grades[student] = {"scores": _scores(api, student), "remarks": remarks}
+        remarks = _grade_one(api, course, release, student, path, notebook)
+        grades[student] = {"scores": _scores(api, student, notebook), "remarks": remarks}
         grades[student]["total"] = round(sum(grades[student]["scores"].values()), 2)
     write_csv(course / "grades.csv", grades)
     return grades
 
 
-def _grade_one(api, course, release, student, path):
+def _grade_one(api, course, release, student, path, notebook):
     """Grade one submission; returns the remarks. What goes wrong here is a remark, and no points."""
     target = course / "submitted" / student / ASSIGNMENT
     for step in ("submitted", "autograded", "feedback"):
@@ -103,7 +103,7 @@ def _grade_one(api, course, release, student, path):
     try:
         submission, remarks = repair(read_notebook(path), release)
         target.mkdir(parents=True)
-        nbformat.write(submission, target / f"{NOTEBOOK}.ipynb")
+        nbformat.write(submission, target / f"{notebook}.ipynb")
     except Exception as error:  # a broken file may fail in any way
         _forget(api, student)
         return [f"not graded: the notebook cannot be read ({type(error).__name__})"]
@@ -111,7 +111,7 @@ def _grade_one(api, course, release, student, path):
     if not result["success"]:
         _forget(api, student)
         return [*remarks, f"not graded: {_last_line(result)}"]
-    graded = nbformat.read(course / "autograded" / student / ASSIGNMENT / f"{NOTEBOOK}.ipynb", as_version=4)
+    graded = nbformat.read(course / "autograded" / student / ASSIGNMENT / f"{notebook}.ipynb", as_version=4)
     remarks += what_did_not_end(graded)
     result = api.generate_feedback(ASSIGNMENT, student)
     return remarks if result["success"] else [*remarks, f"no feedback page: {_last_line(result)}"]
@@ -139,15 +139,15 @@ def what_did_not_end(graded):
     return remarks
 
 
-def _scores(api, student):
+def _scores(api, student, notebook):
     """Exercise → points, 0 where there is no grade."""
     from nbgrader.api import MissingEntry
 
     with api.gradebook as gradebook:
-        cells = gradebook.find_notebook(NOTEBOOK, ASSIGNMENT).grade_cells
+        cells = gradebook.find_notebook(notebook, ASSIGNMENT).grade_cells
         scores = {cell.name.removesuffix("_check"): 0.0 for cell in cells}
         try:
-            graded = gradebook.find_submission_notebook(NOTEBOOK, ASSIGNMENT, student).grades
+            graded = gradebook.find_submission_notebook(notebook, ASSIGNMENT, student).grades
         except MissingEntry:
             return scores
         scores |= {one.name.removesuffix("_check"): round(one.score, 2) for one in graded}
@@ -171,9 +171,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("submissions", type=Path)
     parser.add_argument("--course", type=Path, default=ROOT / "build" / "course")
+    parser.add_argument("--notebook", choices=NOTEBOOKS, default=NOTEBOOK, help="which notebook was handed in")
     arguments = parser.parse_args()
     try:
-        grades = grade(arguments.submissions, arguments.course)
+        grades = grade(arguments.submissions, arguments.course, arguments.notebook)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
     print(f"\n{table(grades)}")

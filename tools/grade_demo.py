@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from exercises import QUESTIONS, ROOT
 from grade import ASSIGNMENT, NOTEBOOK, grade, make_course, table
 
+from helpers.grading.course import questions_of
+
 FOLDER = ROOT / "build" / "grade-demo"
 
 # exercise → (the answer cell, the points it deserves). What is not named is left unanswered.
@@ -125,7 +127,7 @@ def main():
     grades = grade(submissions, course)
     print(table(grades))
 
-    full = {question.id: float(question.points) for question in QUESTIONS.values()}
+    full = {question.id: float(question.points) for question in questions_of(NOTEBOOK).values()}
     nothing = dict.fromkeys(full, 0.0)
     deserved = {
         "good": full,

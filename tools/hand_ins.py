@@ -16,10 +16,11 @@ BYTE_ORDER_MARKS = {
 }
 
 
-def find_submissions(folder):
+def find_submissions(folder, notebook=NOTEBOOK):
     """The notebooks to grade, {learner's name: path}, and what is passed over, {path: reason}.
 
-    folder: it holds a notebook for each learner, or a folder for each. Raises FileNotFoundError where there is none,
+    folder: it holds a notebook for each learner, or a folder for each. notebook: the name of the one that was handed
+    out, which counts where a learner's folder holds several. Raises FileNotFoundError where there is none,
     and ValueError where two come out with the same learner's name.
     """
     if not Path(folder).is_dir():
@@ -30,17 +31,17 @@ def find_submissions(folder):
             passed_over[path] = "made by a program, not by a learner"
             continue
         if path.suffix == ".ipynb":
-            student, notebook = _student(path.stem), path
+            student, found_one = _student(path.stem), path
         elif path.is_dir():
-            notebooks = sorted(_notebooks(path), key=lambda one: (one.stem != NOTEBOOK, len(one.parts), one.name))
-            student, notebook = _student(path.name), notebooks[0] if notebooks else path / f"{NOTEBOOK}.ipynb"
-            passed_over |= dict.fromkeys(notebooks[1:], f"{notebook.name} is graded for {student}")
+            notebooks = sorted(_notebooks(path), key=lambda one: (one.stem != notebook, len(one.parts), one.name))
+            student, found_one = _student(path.name), notebooks[0] if notebooks else path / f"{notebook}.ipynb"
+            passed_over |= dict.fromkeys(notebooks[1:], f"{found_one.name} is graded for {student}")
         else:
             passed_over[path] = "no notebook: its name does not end in .ipynb"
             continue
         if student in found:
-            raise ValueError(f"Two submissions of {student!r}: {found[student]} and {notebook}. Rename one of them.")
-        found[student] = notebook
+            raise ValueError(f"Two submissions of {student!r}: {found[student]} and {found_one}. Rename one of them.")
+        found[student] = found_one
     if not found:
         listed = "".join(f" {path.name}: {reason}." for path, reason in passed_over.items())
         raise FileNotFoundError(

@@ -20,11 +20,16 @@ from helpers.grading.questions.ex1 import Exercise1
 from helpers.grading.questions.ex2 import Exercise2
 from helpers.grading.questions.fold_batchnorm import FoldBatchNorm
 from helpers.grading.questions.freeze import Freeze
+from helpers.grading.questions.group_norm import GroupNorm
+from helpers.grading.questions.layer_norm import LayerNorm
+from helpers.grading.questions.layer_norm_backward import LayerNormBackward
 from helpers.grading.questions.normalize import Normalize
 from helpers.grading.questions.quiz1 import Quiz1
 from helpers.grading.questions.quiz2 import Quiz2
 from helpers.grading.questions.recalibrate import Recalibrate
+from helpers.grading.questions.spatial_statistics import SpatialStatistics
 from helpers.grading.questions.train_step import TrainStep
+from helpers.grading.questions.transfer import Transfer
 from helpers.grading.questions.update_moving import UpdateMoving
 from helpers.grading.questions.warm_up_steps import WarmUpSteps
 from helpers.grading.results import Case, Line, Report, Result
@@ -48,6 +53,11 @@ QUESTIONS: dict[str, Question] = {
         TrainStep(),
         Freeze(),
         Recalibrate(),
+        SpatialStatistics(),
+        LayerNorm(),
+        GroupNorm(),
+        LayerNormBackward(),
+        Transfer(),
         TrainingFlag(),
         WakingBatchNorm(),
         ChannelsFirst(),
@@ -57,7 +67,7 @@ QUESTIONS: dict[str, Question] = {
     )
 }
 
-# The lesson's sections, in its order, and behind them what goes beyond it.
+# The lesson's sections, in its order.
 SECTIONS = (
     "The core problem",
     "How normalization works",
@@ -65,8 +75,11 @@ SECTIONS = (
     "Code example",
     "BatchNorm vs Dropout",
     "Training vs inference",
-    "The clinic",
 )
+# What goes beyond the lesson.
+BEYOND = ("Images and other normalisations", "The clinic")
+# Which notebook asks the questions of which sections.
+NOTEBOOKS = {"07_exercises": SECTIONS, "10_exercises_and_clinic": BEYOND}
 
 # The environment variable that names an instructor's file with further probes (docs/instructors.md).
 OVERLAY = "BATCHNORM_GRADING_OVERLAY"
@@ -123,9 +136,17 @@ def solution(question, reveal=False):
     return Text(exercise.before_answer, exercise.answer_source())
 
 
-def report(save=None):
+def questions_of(notebook):
+    """The questions of a notebook, such as "07_exercises": {id: question}, in the order of its sections."""
+    sections = NOTEBOOKS[notebook]
+    asked = [question for question in QUESTIONS.values() if question.section in sections]
+    return {question.id: question for question in sorted(asked, key=lambda question: sections.index(question.section))}
+
+
+def report(save=None, notebook="07_exercises"):
     """The points of what was checked since the kernel started, by section, and what to read again.
 
+    notebook: whose questions are counted, by default the lesson's exercises.
     save: the name of a text file to write it to, for handing in; without it nothing is written.
     """
     lines = tuple(
@@ -138,7 +159,7 @@ def report(save=None):
             exercise.points,
             _results.get(exercise.id),
         )
-        for exercise in sorted(QUESTIONS.values(), key=lambda exercise: SECTIONS.index(exercise.section))
+        for exercise in questions_of(notebook).values()
     )
     if save is None:
         return Report(lines)

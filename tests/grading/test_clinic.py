@@ -128,7 +128,7 @@ def test_the_cases_of_the_program_are_worth_three_points(name):
 @pytest.mark.parametrize(
     "answer",
     [3, "b", print, (), (1,), (1, 2, 3), {}, np.ones(2), type, object(), b"ab", ("b", "b"), (3, 4), (int, [])],
-    ids=repr,
+    ids=lambda answer: type(answer).__name__,  # an address in a name would differ between processes
 )
 def test_any_kind_of_answer_gets_a_result(answer):
     result = check("clinic_4", answer)
@@ -224,7 +224,7 @@ def test_the_program_that_stands_in_the_notebook_is_the_one_that_is_known(solved
 
 def test_the_words_of_the_clinic_are_those_that_are_checked(solved):
     text = "\n".join(cell.source for cell in solved.cells if cell.cell_type == "markdown")
-    assert text.startswith("## The clinic\n")
+    assert "## The clinic\n" in text
     for question in CLINIC.values():
         task = text.split(f"### {question.title}\n")[1].split("###")[0]
         found = re.search(r"\*(?:easy|medium|hard) · about (\d+) minutes · (\d+) points\*", task)

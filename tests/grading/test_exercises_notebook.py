@@ -1,4 +1,4 @@
-"""Notebook 07: the learner's copy runs unanswered, the solved one earns everything, nbgrader makes the same copy."""
+"""The notebooks with exercises: a learner's copy runs unanswered, the solved one earns everything, nbgrader agrees."""
 
 import ast
 import contextlib
@@ -14,23 +14,44 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from helpers.grading import course
-from helpers.grading.course import QUESTIONS
+from helpers.grading.clinic_question import ClinicQuestion
+from helpers.grading.course import NOTEBOOKS, QUESTIONS, questions_of
 from helpers.grading.question import ChoiceQuestion
 from tests.grading import test_misconceptions
 from tools import exercises, grade
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = ROOT / "source" / "07_exercises.py"
+
+
+@pytest.fixture(params=NOTEBOOKS)
+def name(request):
+    return request.param
 
 
 @pytest.fixture
-def solved():
-    return exercises.with_points(jupytext.read(SOURCE, fmt="py:percent"))
+def questions(name):
+    return questions_of(name)
+
+
+@pytest.fixture
+def source(name):
+    return ROOT / "source" / f"{name}.py"
+
+
+@pytest.fixture
+def solved(source):
+    return exercises.with_points(jupytext.read(source, fmt="py:percent"))
 
 
 @pytest.fixture
 def student(solved):
     return exercises.strip_solutions(solved)
+
+
+@pytest.fixture
+def lesson():
+    """The learner's copy of the lesson's exercises, for what is the same whichever notebook is handed in."""
+    return exercises.strip_solutions(jupytext.read(ROOT / "source" / f"{grade.NOTEBOOK}.py", fmt="py:percent"))
 
 
 def run(notebook, monkeypatch):
@@ -53,17 +74,17 @@ def graded(notebook):
     return [cell for cell in notebook.cells if "nbgrader" in cell.metadata]
 
 
-def test_the_unanswered_notebook_runs_and_earns_nothing(student, monkeypatch):
+def test_the_unanswered_notebook_runs_and_earns_nothing(student, questions, monkeypatch):
     values = run(student, monkeypatch)
-    results = [values[f"{question}_check"] for question in QUESTIONS]
-    assert [result.attempted for result in results] == [False] * len(QUESTIONS)
-    assert [repr(result) for result in results] == ["0"] * len(QUESTIONS)
-    assert f"0 of {sum(one.points for one in QUESTIONS.values()):g} points" in str(list(values.values())[-1])
+    results = [values[f"{question}_check"] for question in questions]
+    assert [result.attempted for result in results] == [False] * len(questions)
+    assert [repr(result) for result in results] == ["0"] * len(questions)
+    assert f"0 of {sum(one.points for one in questions.values()):g} points" in str(list(values.values())[-1])
 
 
-def test_the_solved_notebook_earns_everything(solved, monkeypatch):
+def test_the_solved_notebook_earns_everything(solved, questions, monkeypatch):
     values = run(solved, monkeypatch)
-    for question in QUESTIONS.values():
+    for question in questions.values():
         result = values[f"{question.id}_check"]
         assert (result.passed, result.score) == (True, question.points), str(result)
     assert "Everything is correct" in str(list(values.values())[-1])
@@ -72,7 +93,9 @@ def test_the_solved_notebook_earns_everything(solved, monkeypatch):
 def test_no_solution_is_left(student, solved):
     text = "\n".join(cell.source for cell in student.cells)
     assert "SOLUTION" not in text
-    assert text.count(exercises.STUB) == sum(cell.source.count("# BEGIN SOLUTION") for cell in solved.cells) + 1
+    assert (
+        text.count(exercises.STUB) == sum(cell.source.count("# BEGIN SOLUTION") for cell in solved.cells) + 1
+    )  # the text names it
 
 
 def test_nbgrader_makes_the_same_copy(student, solved):
@@ -90,9 +113,9 @@ def test_the_metadata_is_valid_and_survives_the_round_trip(student, solved):
     assert [cell.metadata for cell in again.cells] == [cell.metadata for cell in student.cells]
 
 
-def test_every_question_has_its_two_cells_and_its_points(student):
+def test_every_question_has_its_two_cells_and_its_points(student, questions):
     ids = [cell.metadata.nbgrader.grade_id for cell in graded(student)]
-    assert sorted(ids) == sorted(name for question in QUESTIONS for name in (question, f"{question}_check"))
+    assert sorted(ids) == sorted(name for question in questions for name in (question, f"{question}_check"))
     assert len(set(ids)) == len(ids)
     for cell in graded(student):
         metadata = cell.metadata.nbgrader
@@ -102,26 +125,33 @@ def test_every_question_has_its_two_cells_and_its_points(student):
             continue
         assert (metadata.solution, metadata.grade, metadata.locked) == (False, True, True)
         assert metadata.points == QUESTIONS[question].points
-        assert cell.source == f'check("{question}", {question})'
+        exercise = questions[question]
+        clinic = isinstance(exercise, ClinicQuestion)
+        answer = f"({exercise.program}, {exercise.cause_name})" if clinic else question
+        assert cell.source == f'check("{question}", {answer})'
 
 
-def test_the_words_of_the_questions_are_those_that_are_checked(student):
+def test_the_words_of_the_questions_are_those_that_are_checked(student, questions):
     text = "\n".join(cell.source for cell in student.cells if cell.cell_type == "markdown")
-    for question in QUESTIONS.values():
+    for question in questions.values():
         assert f"### {question.title}\n" in text
         if isinstance(question, ChoiceQuestion):
             assert f"> **The lesson:** {question.text}" in text
             for letter, choice in question.options.items():
                 assert f"- **{letter}** {choice.text}" in text
+        for letter, cause in getattr(question, "causes", {}).items():
+            assert f"- **{letter}** {cause.text}" in text
 
 
-def test_each_task_says_its_points_and_the_minutes_add_up():
-    text = SOURCE.read_text(encoding="utf-8")
-    words = [question for question in QUESTIONS.values() if isinstance(question, ChoiceQuestion)]
-    each = re.search(r"\*easy · about (\d+) minutes and (\d+) points each\*", text)
-    assert {question.points for question in words} == {int(each[2])}
-    minutes = len(words) * int(each[1])
-    for question in QUESTIONS.values():
+def test_each_task_says_its_points_and_the_minutes_add_up(source, questions):
+    text = source.read_text(encoding="utf-8")
+    words = [question for question in questions.values() if isinstance(question, ChoiceQuestion)]
+    minutes = 0
+    if words:
+        each = re.search(r"\*easy · about (\d+) minutes and (\d+) points each\*", text)
+        assert {question.points for question in words} == {int(each[2])}
+        minutes = len(words) * int(each[1])
+    for question in questions.values():
         if question not in words:
             task = text.split(f"### {question.title}\n")[1].split("###")[0]
             found = re.search(r"\*(?:easy|medium|hard) · about (\d+) minutes · (\d+) points\*", task)
@@ -163,22 +193,22 @@ def test_the_example_of_the_instructor_guide_passes_what_it_tells_you_to_run(mon
 # Submissions -----------------------------------------------------------------------------------------------------
 
 
-def test_a_duplicated_cell_is_graded_once(student):
-    twice = exercises.copy.deepcopy(student)
-    twice.cells += exercises.copy.deepcopy(graded(student)[:2])
-    repaired, remarks = grade.repair(twice, student)
+def test_a_duplicated_cell_is_graded_once(lesson):
+    twice = exercises.copy.deepcopy(lesson)
+    twice.cells += exercises.copy.deepcopy(graded(lesson)[:2])
+    repaired, remarks = grade.repair(twice, lesson)
     ids = [cell.metadata.nbgrader.grade_id for cell in graded(repaired)]
-    assert sorted(ids) == sorted(cell.metadata.nbgrader.grade_id for cell in graded(student))
+    assert sorted(ids) == sorted(cell.metadata.nbgrader.grade_id for cell in graded(lesson))
     assert remarks == ["ex1 stood there twice", "ex1_check stood there twice"]
 
 
-def test_lost_metadata_and_lost_checks_come_back(student):
-    stripped = exercises.copy.deepcopy(student)
+def test_lost_metadata_and_lost_checks_come_back(lesson):
+    stripped = exercises.copy.deepcopy(lesson)
     for cell in stripped.cells:
         cell.metadata.pop("nbgrader", None)
     stripped.cells = [cell for cell in stripped.cells if not cell.source.startswith('check("freeze"')]
-    repaired, remarks = grade.repair(stripped, student)
-    wanted = {cell.metadata.nbgrader.grade_id for cell in graded(student) if cell.metadata.nbgrader.grade}
+    repaired, remarks = grade.repair(stripped, lesson)
+    wanted = {cell.metadata.nbgrader.grade_id for cell in graded(lesson) if cell.metadata.nbgrader.grade}
     assert {cell.metadata.nbgrader.grade_id for cell in graded(repaired)} == wanted
     assert "freeze_check was missing" in remarks
     assert "normalize_check had lost its metadata" in remarks
@@ -270,19 +300,19 @@ def graded_before(tmp_path, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:Object of type")  # nbgrader's own dealings with SQLAlchemy
 @pytest.mark.parametrize(("second", "says"), [("no JSON", "cannot be read"), (None, "its code ended the kernel")])
-def test_a_hand_in_that_is_not_graded_gets_no_points_of_an_earlier_one(graded_before, tmp_path, student, second, says):
+def test_a_hand_in_that_is_not_graded_gets_no_points_of_an_earlier_one(graded_before, tmp_path, lesson, second, says):
     path = tmp_path / "ada.ipynb"
-    path.write_text(second or nbformat.writes(student), encoding="utf-8")
-    assert grade._scores(graded_before, "ada") == {"normalize": 4}
+    path.write_text(second or nbformat.writes(lesson), encoding="utf-8")
+    assert grade._scores(graded_before, "ada", grade.NOTEBOOK) == {"normalize": 4}
     for _ in range(2):  # there is nothing left to forget the second time
-        (remark,) = grade._grade_one(graded_before, tmp_path, student, "ada", path)
+        (remark,) = grade._grade_one(graded_before, tmp_path, lesson, "ada", path, grade.NOTEBOOK)
         assert says in remark
-        assert grade._scores(graded_before, "ada") == {"normalize": 0}
-    assert grade._scores(graded_before, "grace") == {"normalize": 4}
+        assert grade._scores(graded_before, "ada", grade.NOTEBOOK) == {"normalize": 0}
+    assert grade._scores(graded_before, "grace", grade.NOTEBOOK) == {"normalize": 4}
 
 
-def test_what_did_not_end_is_said_in_a_remark(student):
-    executed = exercises.copy.deepcopy(student)
+def test_what_did_not_end_is_said_in_a_remark(lesson):
+    executed = exercises.copy.deepcopy(lesson)
 
     def endless(x, epsilon=1e-3):
         while True:
@@ -294,7 +324,7 @@ def test_what_did_not_end_is_said_in_a_remark(student):
     cells["ex1_check"].outputs = [new_output("execute_result", course.check("ex1", "a")._repr_mimebundle_())]
     cells["update_moving"].outputs = [new_output("error", ename="CellTimeoutError", evalue="", traceback=[])]
     cells["freeze"].outputs = [new_output("error", ename="NameError", evalue="", traceback=[])]
-    assert grade.what_did_not_end(student) == []
+    assert grade.what_did_not_end(lesson) == []
     assert grade.what_did_not_end(executed) == [
         "normalize was stopped after 5 seconds", "update_moving was stopped after 40 seconds"
     ]  # fmt: skip

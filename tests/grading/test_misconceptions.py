@@ -10,7 +10,7 @@ import pytest
 
 from helpers import batchnorm
 from helpers.grading import check
-from helpers.grading.course import QUESTIONS, SECTIONS
+from helpers.grading.course import BEYOND, QUESTIONS, SECTIONS
 from helpers.grading.keras_question import KerasQuestion
 from helpers.grading.question import ChoiceQuestion, CodeQuestion
 from helpers.grading.questions import recalibrate
@@ -412,7 +412,7 @@ def test_a_question_is_complete(question):
     assert len(question.hints) == 2
     assert len(set(question.hints)) == 2
     assert question.try_first
-    assert question.section in SECTIONS
+    assert question.section in (*SECTIONS, *BEYOND)
     assert question.answer_source()
     for text in (*question.hints, question.try_first):
         assert text.count("`") % 2 == 0

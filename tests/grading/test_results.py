@@ -8,7 +8,7 @@ import pytest
 
 from helpers.grading import check, course, hint, render, report, solution
 from helpers.grading.clinic_question import ClinicQuestion
-from helpers.grading.course import QUESTIONS
+from helpers.grading.course import QUESTIONS, questions_of
 from helpers.grading.keras_question import KerasQuestion
 from helpers.grading.question import ChoiceQuestion
 from helpers.grading.results import Case, Result
@@ -198,7 +198,7 @@ def test_the_report_adds_up_and_says_what_to_read_again(tmp_path, monkeypatch):
     check("quiz1", None)
     found = report(save=tmp_path / "mine.txt")
     assert found.score == pytest.approx(5.5)
-    assert found.max_score == sum(question.points for question in QUESTIONS.values())
+    assert found.max_score == sum(question.points for question in questions_of("07_exercises").values())
     assert [line.question for line in found.lines if line.state == "not yet"] == ["normalize"]
     text = (tmp_path / "mine.txt").read_text(encoding="utf-8")
     assert f"Total: 5.5 of {found.max_score:g} points" in text
@@ -215,7 +215,9 @@ def test_the_report_adds_up_and_says_what_to_read_again(tmp_path, monkeypatch):
 
 def test_a_report_writes_nothing_unless_asked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert f"{len(QUESTIONS)} exercises wait for you" in str(report())
+    assert f"{len(questions_of('07_exercises'))} exercises wait for you" in str(report())
+    beyond = "10_exercises_and_clinic"
+    assert f"{len(questions_of(beyond))} exercises wait for you" in str(report(notebook=beyond))
     assert list(tmp_path.iterdir()) == []
 
 

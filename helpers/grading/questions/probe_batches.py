@@ -40,4 +40,6 @@ SEQUENCES = np.array(  # (batch 2, time 3, features 4)
         [[1.0, 5.0, 4.0, 3.0], [9.0, -2.0, 2.0, -0.5], [4.0, 3.0, 5.0, 6.0]],
     ]
 )
+BLOCK = np.round(9 * np.sin(np.arange(1.0, 17.0) * 1.9), 1).reshape(2, 2, 2, 2) + np.array([3.0, -20.0])
+SMALL_ROWS = np.array([[0.10, -0.02, 0.03], [0.14, 0.02, -0.01], [5.08, 5.05, 5.02], [-2.12, -2.03, -2.0]])
 GAMMA, BETA = np.array([1.5, -0.7, 3.0]), np.array([0.3, -1.2, 2.0])

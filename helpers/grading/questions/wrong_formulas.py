@@ -73,6 +73,17 @@ IN_PLACE = (
 )
 
 
+BATCH_INSTEAD = (
+    "Your code averages over the batch: that is BatchNorm. Here every example is normalised by itself, so that its "
+    "output does not depend on its neighbours."
+)
+
+
+KEEP_DIMENSIONS = (
+    "A mean over the last axes has fewer axes than x. `keepdims=True` keeps them, so that the two can be subtracted."
+)
+
+
 AXES_AS_TUPLE = (("object cannot be interpreted as an integer", "NumPy wants a tuple of axes: `tuple(...)`."),)
 
 
