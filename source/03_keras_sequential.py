@@ -751,7 +751,7 @@ for i, (name, norms) in enumerate(gradients.items()):
         axis.set(title=f"step {step}", xlabel="hidden layer", yscale="log",
                  xticks=[1, 5, 10, 15, 20])
         said.append(f"{name}, step {step}: the first layer's gradient is "
-                    f"{np.median(now[0]):.2g}, or {np.median(now[0] / now[-1]):.2g} times "
+                    f"{np.median(now[0]):.2g}, {np.median(now[0] / now[-1]):.2g} times "
                     "the last hidden layer's")
 axes[0].set_ylabel("norm of the weights' gradient")
 axes[1].legend(frameon=False, loc="center right")

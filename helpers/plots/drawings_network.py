@@ -103,4 +103,4 @@ def _arrow(axis, start, end, color="#333333", words="", *, dashed=False):
     axis.annotate("", xy=end, xytext=start, arrowprops=arrow)
     if words:
         middle = [(a + b) / 2 for a, b in zip(start, end, strict=True)]
-        axis.text(middle[0] + 0.15, middle[1] - 0.06, words, fontsize=9, color=color, va="center")
+        axis.text(middle[0] + 0.17, middle[1] + (-0.06 if dashed else 0.06), words, fontsize=9, color=color, va="center")
