@@ -429,7 +429,8 @@ large_weights = {
 plots.saturation(large_weights)
 
 # %%
-rescued = paired_difference(final(large_weights["before"]), final(large_weights["after"]))
+scores = {order: final(runs) for order, runs in large_weights.items()}
+rescued = paired_difference(scores["before"], scores["after"])
 clear = {"before": rescued.low > 0.05, "after": rescued.high < -0.05, "neither": True}
 ahead = next(order for order, holds in clear.items() if holds)
 predictions.compare("04, large weights", my_prediction, ahead, why=(
@@ -475,9 +476,9 @@ plots.interval_rows(inconsistent, margin=0.05,
 # %%
 best, highest = {}, {}
 for placement in ("before", "some"):
-    each = [at_best_rate(activation, 4, placement) for activation in activations]
+    each = [at_best_rate(function, 4, placement) for function in activations]
     best[placement] = np.mean(each, axis=0)
-    each = [final(at(activation, 4, placement, max(rates))) for activation in activations]
+    each = [final(at(function, 4, placement, max(rates))) for function in activations]
     highest[placement] = np.mean(each, axis=0)
 
 some_loss = paired_difference(best["before"], best["some"])

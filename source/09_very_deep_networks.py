@@ -85,7 +85,7 @@ sizes = {
 # The next figure has the blocks from left to right. On the left is the size of the signal on a log scale, on the right
 # the branch as a multiple of the signal. Thin lines are the seeds.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-ignore-output", "hide-input"]
+# %% jupyter={"source_hidden": true} cellView="form" tags=["nbval-ignore-output", "hide-input"]
 # Draws the size of the signal, and of the branch beside it, block by block.
 from helpers import plots
 
@@ -177,7 +177,7 @@ def best_test_accuracy(name, depth):
     return runs.recomputed.test_accuracy[:, -1]
 
 
-# %% jupyter={"source_hidden": true} tags=["nbval-ignore-output", "hide-input"]
+# %% jupyter={"source_hidden": true} cellView="form" tags=["nbval-ignore-output", "hide-input"]
 # Draws the test accuracy of the six networks with 20 and with 40 layers.
 from helpers.statistics import mean_interval
 

@@ -102,5 +102,5 @@ def _arrow(axis, start, end, color="#333333", words="", *, dashed=False):
     arrow = {"arrowstyle": "-|>", "color": color, "linewidth": 1.4, "linestyle": "--" if dashed else "-"}
     axis.annotate("", xy=end, xytext=start, arrowprops=arrow)
     if words:
-        middle = [(a + b) / 2 for a, b in zip(start, end, strict=True)]
-        axis.text(middle[0] + 0.17, middle[1] + (-0.06 if dashed else 0.06), words, fontsize=9, color=color, va="center")
+        x, y = ((a + b) / 2 for a, b in zip(start, end, strict=True))
+        axis.text(x + 0.17, y + (-0.06 if dashed else 0.06), words, fontsize=9, color=color, va="center")
