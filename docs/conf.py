@@ -20,7 +20,7 @@ author = "the course's authors"
 project_copyright = "text and figures CC BY 4.0, code MIT"
 language = "en"
 extensions = ["myst_nb"]
-exclude_patterns = ["results"]
+exclude_patterns = ["results", "questions"]
 
 nb_execution_mode = "off"
 nb_render_markdown_format = "myst"  # tables, and links to notebooks become links to pages

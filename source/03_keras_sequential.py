@@ -3,16 +3,69 @@
 #
 # **Time:** about 40 minutes · **Before this:** [02 · Batch Normalization from scratch](02_batchnorm_from_scratch.ipynb)
 #
+# The lesson promises three things: with Batch Normalization a network learns faster, takes higher learning rates and can
+# be deeper. Is that true, and when is it not?
+#
 # After this notebook you can
 #
 # - build, train and read the lesson's own network, and say what each of the four vectors of a `BatchNormalization` layer is for;
 # - say what `fit` changes in them and what `predict` uses;
-# - test the three promises *faster convergence*, *higher learning rates*, *more stable deep networks* over several seeds, and name a case where nothing is gained.
+# - test the three promises *faster convergence*, *higher learning rates*, *more stable deep networks* over several seeds, and name a case where little is gained.
 
 # %% tags=["setup"]
 import helpers  # noqa: F401
 
 # %% [markdown]
+# ## A signal on its way through twenty layers
+#
+# One experiment before we use Keras. Take 20 layers of 64 ReLU units, with the weights that Keras draws by default, and
+# send 1000 random inputs through them, before any training. We measure the *size* of what each layer hands on. With
+# $h_{ij}$ for the output of unit $j$ for input $i$, with $N$ inputs and $n$ units, the size is the root of the mean square:
+#
+# $$\text{size}(h) = \sqrt{\frac{1}{N\,n} \sum_{i=1}^{N} \sum_{j=1}^{n} h_{ij}^2}$$
+#
+# The last line of the cell computes this size. The two networks differ only in the two lines under `if`: these subtract
+# the mean of each unit and divide by its standard deviation, as Batch Normalization does.
+
+# %%
+import numpy as np
+
+rng = np.random.default_rng(0)
+inputs = rng.normal(size=(1000, 64))
+signals = {"without BatchNorm": inputs, "with BatchNorm": inputs}
+sizes = {name: [] for name in signals}
+limit = np.sqrt(6 / (64 + 64))  # Keras draws weights between −limit and limit
+
+for _ in range(20):
+    kernel = rng.uniform(-limit, limit, (64, 64))  # the same weights for both networks
+    for name, signal in signals.items():
+        z = signal @ kernel
+        if name == "with BatchNorm":
+            z = (z - z.mean(axis=0)) / z.std(axis=0)
+        signals[name] = np.maximum(z, 0)  # ReLU
+        sizes[name].append(np.sqrt(np.mean(signals[name] ** 2)))
+
+# %% jupyter={"source_hidden": true} cellView="form" tags=["hide-input"]
+# Draws the size of the signal after each of the twenty layers.
+from helpers import plots
+
+figure, axis = plots.new_figure(width=7.5, height=3.2)
+for i, (name, size) in enumerate(sizes.items()):
+    axis.plot(range(1, 21), size, color=plots.COLORS[i], linestyle=plots.LINESTYLES[i],
+              marker=plots.MARKERS[i], label=name)
+axis.set(xlabel="layer", ylabel="size of the signal (log scale)", yscale="log",
+         xticks=[1, 5, 10, 15, 20])
+axis.legend(frameon=False, loc="lower left")
+plots.Plot(figure, "; ".join(
+    f"{name}, the size is {size[0]:.1f} after layer 1 and {size[-1]:.1g} after layer 20"
+    for name, size in sizes.items()) + ".")
+
+# %% [markdown]
+# Both networks have the same weights. Without BatchNorm the last layer receives numbers about a thousand times smaller than
+# those behind the first layer; with BatchNorm the size stays the same. Can a network learn from so small a signal? And if
+# BatchNorm keeps the size, does the network also learn better? The first question is answered under "More stable deep networks",
+# together with the reason for the straight line. The second one takes the whole notebook.
+#
 # ## The lesson's network, exactly as printed
 #
 # > **The lesson:** Code Example: Batch Normalization Layer
@@ -20,11 +73,11 @@ import helpers  # noqa: F401
 # %%
 from helpers import environment
 
-environment.quiet_tensorflow()  # TensorFlow writes a page of log lines when it starts; this spares you them
+environment.quiet_tensorflow()  # otherwise a page of log lines
 
 import keras
 
-keras.utils.set_random_seed(1)  # before the model is made: its layers draw their first weights from here
+keras.utils.set_random_seed(1)  # first, because the layers draw their weights with it
 
 # %%
 from tensorflow.keras.models import Sequential
@@ -45,9 +98,22 @@ model = Sequential([
 #
 # (Whether "before" is the better place is the question of [04](04_placement.ipynb).)
 #
-# Read the list from top to bottom: linear map, normalise, activate; twice. The last `Dense(1)` has no activation: it
-# returns one number per example, a *logit*. Positive means "yes", negative means "no". The lesson leaves open what the
-# question is, so let us ask one of real images.
+# Read the next drawing from left to right: a linear layer, BatchNorm, an activation, and the same three again. The last
+# `Dense(1)` has no activation. It returns one number for each example, called a *logit*: a positive logit means "yes", a
+# negative one "no".
+
+# %% jupyter={"source_hidden": true} cellView="form" tags=["hide-input"]
+# Draws the layers of the lesson's network in their order.
+from helpers.plots import drawings_network
+
+boxes = {Dense: lambda layer: f"Dense {layer.units}",
+         BatchNormalization: lambda layer: "BatchNorm",
+         Activation: lambda layer: "ReLU"}
+names = [boxes[type(layer)](layer) for layer in model.layers]
+drawings_network.layer_rows({"model": names})
+
+# %% [markdown]
+# The lesson does not say which question its network answers. Let us ask one about images.
 
 # %%
 from helpers.data import load
@@ -56,42 +122,47 @@ dataset = load()
 print(dataset)
 
 # %% [markdown]
-# The rows of `x_train` are the images as standardised numbers, one for each pixel. (What BatchNorm does with inputs that are *not* standardised comes
-# at the end of this notebook.) Look for images that *you* would get wrong.
+# Each row of `x_train` is one image: a number for each pixel, standardised to mean 0 and standard deviation 1. (The end of
+# this notebook shows what BatchNorm does with inputs that are *not* standardised.) Look for images that *you* would get
+# wrong.
 
 # %%
-import matplotlib.pyplot as plt
+from helpers.plots.images import image_row
 
-figure, axes = plt.subplots(1, 10, figsize=(9, 1.6))
-for axis, image, label in zip(axes, dataset.pixels(dataset.x_train[:10]), dataset.y_train):
-    axis.imshow(image, cmap="gray_r")
-    axis.set_title(f"{dataset.class_names[label][:10]}\nclass {label}: {'odd' if label % 2 else 'even'}", fontsize=8)
-    axis.axis("off")
-plt.show()
+parity = ["even", "odd"]
+titles = [f"{dataset.class_names[label][:10]}\nclass {label}: {parity[label % 2]}"
+          for label in dataset.y_train[:10]]
+image_row(dataset.pixels(dataset.x_train[:10]), titles, "The first ten training images")
 
 # %% [markdown]
-# The question is: **is the number of the class odd?** (For digits: is the digit odd?) One logit, two answers, so the loss
-# is binary cross-entropy.
+# Our question is: **is the number of the class odd?** (For digits: is the digit odd?)
+#
+# A logit $z$ becomes a probability of "odd" by the sigmoid, and the loss is binary cross-entropy. It is small where the
+# network gives a high probability to the right answer $y$, which is 1 for odd and 0 for even:
+#
+# $$p = \frac{1}{1 + e^{-z}} \qquad\qquad L = -\,y \log p \;-\; (1-y) \log (1-p)$$
+#
+# Keras computes both formulas in one step, `BinaryCrossentropy(from_logits=True)`. A logit above 0 is a probability above
+# one half, so the metric's threshold is 0.
 
 # %%
-import numpy as np
-
 odd_train, odd_test = dataset.y_train % 2, dataset.y_test % 2
 
 model.compile(
     optimizer=keras.optimizers.SGD(0.1),
     loss=keras.losses.BinaryCrossentropy(from_logits=True),
-    metrics=[keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")],  # a logit above 0 says "odd"
+    metrics=[keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")],
 )
 
 # %% [markdown]
-# **Predict before you run.** Ten passes over the training images, five seconds. What share of the test images will the network get
-# right? Guessing gives about 50 %.
+# **Predict before you run.** The network sees every training image ten times, which takes about five seconds. What share of
+# the test images will it get right? Guessing gives about 50 %.
 
 # %%
 my_prediction = None  # in percent, for example 80
 
 # %% tags=["nbval-ignore-output"]
+from helpers import predictions
 from tqdm.keras import TqdmCallback
 
 history = model.fit(
@@ -104,103 +175,153 @@ history = model.fit(
     callbacks=[TqdmCallback(verbose=0)],
 )
 odd_accuracy = history.history["val_accuracy"][-1]
-print(f"Right on {100 * odd_accuracy:.1f} % of the test images.")
-print("Your prediction:", "none yet" if my_prediction is None else my_prediction)
+steps = 10 * int(np.ceil(len(odd_train) / 60))
+predictions.compare("03, odd or even", my_prediction, 100 * odd_accuracy, within=5,
+    why="Many people guess lower, because ten passes sound like little. In fact each "
+        "batch of 60 images is a step of the optimizer, so the network has taken "
+        f"{steps} steps.")
 
 # %%
-always_the_same = max(np.mean(odd_test), 1 - np.mean(odd_test))  # one answer to every image
-print("The network has come more than half of the way from guessing to no mistake at all:",
-      odd_accuracy - always_the_same > 0.5 * (1 - always_the_same))
+one_answer = max(np.mean(odd_test), 1 - np.mean(odd_test))  # the same to every image
+print("more than half of the way from guessing to no mistake at all:",
+      odd_accuracy - one_answer > 0.5 * (1 - one_answer))
 
 # %% [markdown]
-# Now the curves. They differ in three ways at once: other images, other weights (the solid line averages over the epoch,
-# the dashed line is measured at its end), and other statistics inside BatchNorm. Which line is ahead in the first epoch, and which in the last ones?
+# Now the accuracy after each epoch, on training batches and on test images. The two lines differ in three ways at once:
+#
+# 1. *images*: the solid line stands for the training images, the dashed line for the test images;
+# 2. *weights*: the solid line averages over all steps of an epoch, the dashed line is measured at the epoch's end;
+# 3. *statistics*: in the solid line BatchNorm uses those of each batch, in the dashed line its moving averages.
+#
+# Which line is higher in the first epoch, and which in the last ones?
 
-# %% tags=["nbval-ignore-output"]
-epochs = range(1, 11)
-on_batches = 100 * np.array(history.history["accuracy"])
-on_test = 100 * np.array(history.history["val_accuracy"])
-figure, axis = plt.subplots(figsize=(7, 3.2))
-axis.plot(epochs, on_batches, marker="o", label="training batches (batch statistics)")
-axis.plot(epochs, on_test, "--", marker="s", label="test images (moving statistics)")
+# %% jupyter={"source_hidden": true} cellView="form" tags=["nbval-ignore-output", "hide-input"]
+# Draws the accuracy on training batches and on test images, epoch by epoch.
+lines = {"training batches (batch statistics)": "accuracy",
+         "test images (moving statistics)": "val_accuracy"}
+figure, axis = plots.new_figure(width=7, height=3.2)
+said = []
+for i, (name, key) in enumerate(lines.items()):
+    accuracy = 100 * np.array(history.history[key])
+    axis.plot(range(1, 11), accuracy, color=plots.COLORS[i],
+              linestyle=plots.LINESTYLES[i], marker=plots.MARKERS[i], label=name)
+    said.append(f"{name}: {accuracy[0]:.0f} % in epoch 1, "
+                f"{accuracy[-1]:.0f} % in epoch 10")
 axis.set(xlabel="epoch", ylabel="accuracy (%)")
 axis.legend(frameon=False)
-axis.grid(color="#DDDDDD")
-plt.show()
-print(f"Training batches against test images: {on_batches[0]:.0f} and {on_test[0]:.0f} % in epoch 1, "
-      f"{on_batches[-1]:.0f} and {on_test[-1]:.0f} % in epoch 10.")
+plots.Plot(figure, "; ".join(said) + ".")
 
 # %% [markdown]
-# Such a gap can have either sign. In the first epoch the solid line still counts the batches of its beginning, when the network knew nothing.
-# The dashed line has other troubles: new images, and moving statistics that lag behind. What you see is the sum.
-# So do not call a gap between these two lines "overfitting" before you know which of the three differences makes it.
-# The next section shows the two kinds of statistics, and notebook [05](05_training_and_inference.ipynb) takes the gap apart.
+# A gap between these lines can have either sign. In the first epoch the solid line includes the first batches, when the network had
+# learnt nothing yet. The dashed line has two other handicaps: new images, and moving statistics that lag behind the weights.
+# The gap that you see is the sum of all three differences. So do not call it "overfitting" before you know which of the three
+# makes it. The next section shows the two kinds of statistics, and notebook [05](05_training_and_inference.ipynb)
+# separates the three differences.
 #
 # ## Four vectors, two kinds
 #
-# A `BatchNormalization` layer keeps four numbers per unit. Two are trained like any weight. Two are only *tracked*.
-# **Before you run:** how many numbers does the first `BatchNormalization` layer hold, behind `Dense(128)`?
+# A `BatchNormalization` layer keeps four vectors, with one number per unit in each. Two of them are trained by gradients like any
+# weight. The two others are only *tracked*: the layer updates them itself, without a gradient.
+#
+# **Predict:** how many numbers does the first `BatchNormalization` layer hold, behind `Dense(128)`?
+
+# %%
+my_prediction = None  # a whole number
 
 # %%
 first = model.layers[1]
 for variable in first.variables:
     kind = "trained by gradients" if variable.trainable else "tracked, no gradient"
     print(f"{variable.name:16s} shape {tuple(variable.shape)}   {kind}")
-print("numbers in all:", first.count_params())
+
+predictions.compare("03, four vectors", my_prediction, first.count_params(), why=(
+    "Many people guess 256, because gamma and beta are the two vectors that are "
+    "trained. In fact the layer also stores the moving mean and the moving variance "
+    "of each unit."))
 
 # %% [markdown]
-# `gamma` starts at 1, `beta` at 0, `moving_mean` at 0, `moving_variance` at 1. Which of them did `fit` move, and
-# which one furthest? Mind the four different scales.
+# `gamma` starts at 1, `beta` at 0, `moving_mean` at 0 and `moving_variance` at 1. Which of them did `fit` change, and
+# which one most? Mind that the four horizontal axes have different scales.
 
-# %% tags=["nbval-ignore-output"]
-figure, axes = plt.subplots(1, 4, figsize=(9, 2.4), sharey=True)
+# %% jupyter={"source_hidden": true} cellView="form" tags=["nbval-ignore-output", "hide-input"]
+# Draws how the 128 numbers of each of the four vectors are spread after fit.
+figure, axes = plots.new_figure(1, 4, width=9, height=2.6, sharey=True)
+said = []
 for axis, variable, start in zip(axes, first.variables, (1, 0, 0, 1)):
-    axis.hist(variable.numpy(), bins=24, color="#0072B2")
-    axis.axvline(start, color="#D55E00", linestyle="--")
-    axis.set_title(variable.name, fontsize=10)
+    values = variable.numpy()
+    axis.hist(values, bins=24, color=plots.COLORS[0])
+    axis.axvline(start, color=plots.COLORS[1], linestyle="--")
+    axis.set_title(f"{variable.name}, start {start}", fontsize=10)
+    said.append(f"{variable.name} started at {start} and is now between "
+                f"{values.min():.2g} and {values.max():.2g}")
 axes[0].set_ylabel("units")
-figure.suptitle("After fit; the dashed line is where all 128 units started", fontsize=10)
-figure.tight_layout()
-plt.show()
+plots.Plot(figure, f"{'; '.join(said)}. Dashed: where all 128 units started.")
 
 # %%
 for variable, start in zip(first.variables, (1, 0, 0, 1)):
-    print(f"{variable.name:16s} moved: {bool(np.abs(variable.numpy() - start).max() > 1e-3)}")
+    moved = np.abs(variable.numpy() - start).max() > 1e-3
+    print(f"{variable.name:16s} moved: {bool(moved)}")
 
 # %% [markdown]
-# All four, but not alike: the trained vectors have hardly moved, the tracked ones a long way.
+# The two kinds move for different reasons. `gamma` and `beta` move by the steps of the optimizer, so their distance from the
+# start depends on the learning rate and on the gradients. The moving averages move towards the mean and the variance of the outputs
+# of the first `Dense` layer, however far from 0 and 1 these are.
 #
 # ## What `predict` uses
 #
 # > **The lesson:** During inference, it uses moving averages learned during training.
 #
-# You can check that with the formula of notebook 02. Take the outputs of the first `Dense`, normalise them with the two
-# tracked vectors, apply `gamma` and `beta`, and compare with what the layer does.
+# The layer has two modes. `fit` calls it with `training=True`, `predict` with `training=False`. Compare the two
+# halves of the drawing: which statistics are *used*, and which are *updated*?
+
+# %% jupyter={"source_hidden": true} cellView="form" tags=["hide-input"]
+# Draws the two modes of the layer.
+drawings_network.two_modes()
+
+# %% [markdown]
+# You can check the right half with the formula of notebook 02. For a unit with the output $z$ of the `Dense` layer, with its
+# moving mean $m$ and its moving variance $v$, inference computes
+#
+# $$y = \gamma \, \frac{z - m}{\sqrt{v + \epsilon}} + \beta ,$$
+#
+# where $\epsilon$ is the small constant that keeps the root away from 0. `by_hand` is this formula in NumPy.
 
 # %%
 linear = model.layers[0](dataset.x_test[:5]).numpy()
-gamma, beta, moving_mean, moving_variance = (variable.numpy() for variable in first.variables)
-by_hand = gamma * (linear - moving_mean) / np.sqrt(moving_variance + first.epsilon) + beta
+gamma, beta, moving_mean, moving_variance = (each.numpy() for each in first.variables)
+
+root = np.sqrt(moving_variance + first.epsilon)
+by_hand = gamma * (linear - moving_mean) / root + beta
 by_keras = first(linear, training=False).numpy()
 print("largest difference below 1e-5:", bool(np.abs(by_hand - by_keras).max() < 1e-5))
 
 # %% [markdown]
-# "Learned" is the lesson's word; "tracked" is more exact. No gradient ever reaches the moving averages: each training step
-# mixes 1 % of the batch's statistics into them (`momentum=0.99` is the share that *stays*).
-# And they move whenever the layer runs with `training=True`, even if you only wanted an output:
+# "Learned" is the lesson's word, but "tracked" is more exact, because no gradient ever reaches the moving averages. Instead each
+# training step mixes the mean $\mu_B$ of its batch into the moving mean $m$, with the momentum $\alpha$ as the share that *stays*:
+#
+# $$m \leftarrow \alpha\, m + (1 - \alpha)\, \mu_B, \qquad \alpha = 0.99 \text{ in Keras}$$
+#
+# The same happens whenever the layer runs with `training=True`, even if you only wanted its output. The next cell calls the layer
+# in each mode and compares its moving mean with the formula.
 
 # %%
 before = first.moving_mean.numpy().copy()
 first(linear, training=False)
-print("moved by a call with training=False:", bool(np.any(first.moving_mean.numpy() != before)))
+after = first.moving_mean.numpy()
+print("moved by a call with training=False:", np.any(after != before))
+
 first(linear, training=True)
-print("moved by a call with training=True: ", bool(np.any(first.moving_mean.numpy() != before)))
+after = first.moving_mean.numpy()
+mixed = 0.99 * before + 0.01 * linear.mean(axis=0)
+print("moved by a call with training=True: ", np.any(after != before))
+print("moved as the formula says:          ", np.allclose(after, mixed, atol=1e-5))
 
 # %% [markdown]
 # ## Ten classes
 #
-# For "which class is it?" the network needs ten logits in place of one, and another loss. That is all. Ten classes are harder to guess.
-# **Predict:** with the same number of epochs, what share of the test images will this network get right?
+# For the question "which class is it?" the network needs ten logits in place of one, and the cross-entropy for ten classes.
+# Nothing else changes. Guessing is now right for only about one image in ten.
+# **Predict:** with the same number of epochs, what share of the test images will the new network get right?
 
 # %%
 my_prediction = None  # in percent
@@ -220,29 +341,30 @@ ten_classes.compile(
     loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     metrics=["accuracy"],
 )
-ten_classes.fit(dataset.x_train, dataset.y_train, batch_size=60, epochs=10, verbose=0, callbacks=[TqdmCallback(verbose=0)])
+ten_classes.fit(dataset.x_train, dataset.y_train, batch_size=60, epochs=10, verbose=0,
+                callbacks=[TqdmCallback(verbose=0)])
 _, accuracy = ten_classes.evaluate(dataset.x_test, dataset.y_test, verbose=0)
 print(f"Ten classes: {100 * accuracy:.1f} %; odd or even: {100 * odd_accuracy:.1f} %.")
-print("Your prediction:", "none yet" if my_prediction is None else my_prediction)
+
+# %% tags=["nbval-ignore-output"]
+predictions.compare("03, ten classes", my_prediction, 100 * accuracy, within=5, why=(
+    "Many people guess far lower than for odd or even, because ten classes are "
+    "harder to guess. In fact guessing is only where the network starts. How far it "
+    "comes depends on how different the images of two classes are."))
 
 # %%
-print("Ten classes: more than half of the way from guessing to no mistake at all, on images it has never seen:",
+print("Ten classes: more than half of the way from guessing to no mistake at all:",
       accuracy - dataset.chance > 0.5 * (1 - dataset.chance))
 
 # %% [markdown]
-# Here are test images that it gets wrong, with its answer. Would you have known?
+# Here are test images that the network gets wrong, with its answer. Would you have known?
 
 # %% tags=["nbval-ignore-output"]
 answers = ten_classes.predict(dataset.x_test, verbose=0).argmax(axis=1)
 wrong = np.flatnonzero(answers != dataset.y_test)[:8]
-figure, axes = plt.subplots(1, 8, figsize=(9, 1.6))
-for axis in axes:
-    axis.axis("off")
-for axis, at, image in zip(axes, wrong, dataset.pixels(dataset.x_test[wrong])):
-    axis.imshow(image, cmap="gray_r")
-    true, said = (dataset.class_names[label][:10] for label in (dataset.y_test[at], answers[at]))
-    axis.set_title(f"is {true}\nsays {said}", fontsize=8)
-plt.show()
+names = [name[:10] for name in dataset.class_names]
+titles = [f"is {names[dataset.y_test[at]]}\nsays {names[answers[at]]}" for at in wrong]
+image_row(dataset.pixels(dataset.x_test[wrong]), titles, "Wrong answers", places=8)
 
 # %% [markdown]
 # ## The three promises, measured
@@ -252,12 +374,21 @@ plt.show()
 # > This allows:
 # > • Faster convergence • Higher learning rates • More stable deep networks
 #
-# First the three things that are said to follow. The gradients themselves come after them.
+# We first test the three promises, and then the gradients that are said to be their reason.
 #
-# One `fit` cannot test that: another seed, another result. So from here on every network is trained from **eight seeds**. `train_many` takes
-# *your* function that builds a Keras model and trains all eight copies in one TensorFlow graph, in about the time of one `fit`.
-# A seed, say 3, starts with the same Dense weights and sees the same batches in every network, so the networks are compared in pairs.
-# `sweep` does the same at every point of a grid, for example of learning rates.
+# One `fit` cannot test a promise, because another seed gives another result. So from here on every network is trained from
+# **eight seeds**. `train_many` takes *your* function that builds a Keras model, and trains eight copies of the model in one
+# TensorFlow graph, in about the time of one `fit`. `sweep` does the same at every point of a grid, for example of
+# learning rates.
+#
+# The seeds come in pairs: seed 3, say, starts with the same Dense weights and sees the same batches with BatchNorm and without.
+# So we subtract first and average then. With $a_s$ for the accuracy of seed $s$ with BatchNorm, $b_s$ for the one without, and
+# $S = 8$ seeds, the gain and its 95 % interval are
+#
+# $$d_s = a_s - b_s \qquad\qquad \bar d \;\pm\; t \,\frac{\text{std}(d)}{\sqrt{S}}$$
+#
+# where $t \approx 2.36$ is Student's factor for eight values. `paired_difference` computes both. If the whole interval lies
+# above 0, the gain is more than the luck of eight seeds.
 #
 # | promise | network | what is varied |
 # |---|---|---|
@@ -274,55 +405,80 @@ from helpers.training import sweep, train_many
 mlp(depth=2, width=100, normalization="before").summary()
 
 # %% [markdown]
-# `mlp(...)` makes a plain `Sequential` like the lesson's. Look at the parameters of the hidden `Dense` layers: 6 400 is
-# 64 × 100, so they have no bias. That is on purpose, and here is why.
+# `mlp(...)` makes a plain `Sequential` like the lesson's. Look at the number of parameters of the first hidden `Dense` layer: 6 400 is
+# 64 × 100, so the layer has weights but no bias. The bias is left out on purpose, and the next section shows why.
 #
 # ## The bias that does nothing
 #
-# BatchNorm subtracts the mean of each unit. A bias adds the same number to every example of a unit, so it moves the mean by just that number, and is gone.
-# **Predict:** how many times smaller than the gradient of the weights (Keras calls them the *kernel*) is the gradient of a bias in
-# front of BatchNorm? And of a bias in front of a ReLU that comes *before* BatchNorm?
+# A bias $b$ adds the same number to a unit's output $z_i$ for every example $i$ of the batch, so it adds this number to the batch mean
+# as well. BatchNorm subtracts the batch mean, and with it the bias. The standard deviation does not change either:
+#
+# $$(z_i + b) - \frac1N\sum_{k=1}^{N} (z_k + b) \;=\; z_i - \frac1N\sum_{k=1}^{N} z_k
+# \qquad\Rightarrow\qquad \frac{\partial L}{\partial b} = 0$$
+
+# %% jupyter={"source_hidden": true} cellView="form" tags=["hide-input"]
+# Draws twelve values of one unit, with and without a bias.
+drawings_network.bias_drawing(np.random.default_rng(0).normal(size=12), 3)
+
+# %% [markdown]
+# **Predict:** is the gradient of a bias zero, or not: of a bias directly in front of BatchNorm, and of a bias in front of
+# a ReLU that comes *before* BatchNorm? ("Zero" up to rounding: below a millionth of the gradient of the weights, which Keras calls the *kernel*.)
 
 # %%
-my_prediction = None  # two numbers, for example (2, 2)
+my_prediction = None  # two of the words "zero" and "not zero": ("zero", "zero")
 
 # %%
 import tensorflow as tf
 
 
 def gradient_norms(layers):
-    """The norm of the gradient of kernel and bias of the first Dense layer, on one training batch."""
+    """The norms of the gradients of the first Dense layer: of kernel and bias."""
     keras.utils.set_random_seed(5)
     network = Sequential([keras.Input((64,)), *layers, Dense(10)])
+    loss_function = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     with tf.GradientTape() as tape:
         logits = network(dataset.x_train[:60], training=True)
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(dataset.y_train[:60], logits)
+        loss = loss_function(dataset.y_train[:60], logits)
     kernel, bias = tape.gradient(loss, network.layers[0].trainable_variables)
     return float(tf.norm(kernel)), float(tf.norm(bias))
 
 
-before_kernel, before_bias = gradient_norms([Dense(100), BatchNormalization(), Activation("relu")])
-after_kernel, after_bias = gradient_norms([Dense(100), Activation("relu"), BatchNormalization()])
+
+# %%
+relu = Activation("relu")
+norms = {
+    "bias, BatchNorm, ReLU": gradient_norms([Dense(100), BatchNormalization(), relu]),
+    "bias, ReLU, BatchNorm": gradient_norms([Dense(100), relu, BatchNormalization()]),
+}
 
 # %% tags=["nbval-ignore-output"]
 print("norm of the gradient    kernel     bias   how many times smaller")
-print(f"BatchNorm before ReLU   {before_kernel:6.2f}  {before_bias:7.0e}   {before_kernel / before_bias:.0e}")
-print(f"BatchNorm after ReLU    {after_kernel:6.2f}  {after_bias:7.2f}   {after_kernel / after_bias:.0f}")
-print("Your prediction:", "none yet" if my_prediction is None else my_prediction)
+for name, (kernel, bias) in norms.items():
+    print(f"{name:22}  {kernel:6.2f}  {bias:7.0e}   {kernel / bias:.0e}")
 
 # %%
-print("bias directly before BatchNorm, gradient below a millionth of the kernel's:", before_bias < 1e-6 * before_kernel)
-print("bias before a ReLU, gradient below a millionth of the kernel's:            ", after_bias < 1e-6 * after_kernel)
+gradients_are = tuple("zero" if bias < 1e-6 * kernel else "not zero"
+                      for kernel, bias in norms.values())
+predictions.compare("03, the bias", my_prediction, gradients_are, why=(
+    "Many people guess that neither is zero, because the loss seems to depend on "
+    "every weight. In fact BatchNorm subtracts whatever is added to all examples "
+    "alike. A ReLU in between changes some examples and not others, so the mean no "
+    "longer takes the bias away."))
 
 # %% [markdown]
-# Directly before BatchNorm the bias is redundant: `beta` does its work. After the activation it is not: there the bias decides
-# *which* examples the ReLU lets through. So write `Dense(100, use_bias=False)` only where BatchNorm follows directly.
+# Directly before BatchNorm the bias is redundant, because `beta` shifts the output in its place. Before the activation the bias
+# is *not* redundant, because there it decides for which examples the ReLU is above 0. So write `Dense(100, use_bias=False)` only
+# where BatchNorm follows directly.
 #
 # ## Faster convergence
 #
-# Three hidden layers of 100 **sigmoid** units and plain SGD, the 2015 paper's own first experiment in small. Learning rate 0.1 for both.
-# **Predict:** after 200 steps of 60 images each, how many points of test accuracy lie between the network with
-# BatchNorm and the one without?
+# Three hidden layers of 100 **sigmoid** units with plain SGD: the first experiment of the 2015 paper, made small. Plain SGD
+# changes each weight $w$ by its gradient times the learning rate $\eta$, and every layer has the same $\eta$:
+#
+# $$w \leftarrow w - \eta \,\frac{\partial L}{\partial w}$$
+#
+# Both networks get $\eta = 0.1$. **Predict:** after 200 steps of 60 images each, by how many points of test accuracy is the
+# network with BatchNorm ahead of the one without? (A point is one percent of the test images.)
 
 # %%
 my_prediction = None  # in points, for example 10
@@ -330,74 +486,97 @@ my_prediction = None  # in points, for example 10
 # %% tags=["nbval-ignore-output"]
 from functools import partial
 
-from helpers import plots
-
+arms = {"without BatchNorm": "none", "with BatchNorm": "before"}
 sigmoid_network = partial(mlp, depth=3, width=100, activation="sigmoid")
-sgd = keras.optimizers.SGD(0.1)
 
 curves = {
-    "without BatchNorm": train_many(partial(sigmoid_network, normalization="none"), dataset,
-                                    steps=500, batch_size=60, optimizer=sgd, evaluate_every=50),
-    "with BatchNorm": train_many(partial(sigmoid_network, normalization="before"), dataset,
-                                 steps=500, batch_size=60, optimizer=sgd, evaluate_every=50),
+    name: train_many(partial(sigmoid_network, normalization=where), dataset,
+                     steps=500, batch_size=60, evaluate_every=50,
+                     optimizer=keras.optimizers.SGD(0.1))
+    for name, where in arms.items()
 }
 plots.learning_curves(curves, statistics="recomputed")
 
 # %% [markdown]
-# *Recomputed* statistics means: for each point of the curve, BatchNorm's mean and variance were computed afresh over the whole training set. With the
-# moving averages the first points would look worse than the network is: after 50 steps they have covered only 1 − 0.99⁵⁰, two fifths, of the way.
-# The comparison, seed by seed, after 200 steps. On the left every grey line is one seed; on the right is the difference, with − without.
+# For each point of these curves, BatchNorm's mean and variance were *recomputed* over the whole training set. With the moving
+# averages, the first points would lie lower than the weights deserve. By the formula above, a moving average with
+# $\alpha = 0.99$ has come only $1 - 0.99^{50} \approx$ two fifths of its way after 50 steps.
+#
+# Now the comparison seed by seed, after 200 steps. On the left every grey line joins the two networks of one seed; on the
+# right is the mean of their differences.
 
 # %% tags=["nbval-ignore-output"]
-from helpers.statistics import paired_difference, share_interval, share_of_reachable
+from helpers.statistics import (mean_interval, paired_difference, share_interval,
+                                share_of_reachable)
 
-at_200 = {name: runs.recomputed.test_accuracy[:, list(runs.evaluated_at).index(200)] for name, runs in curves.items()}
-gain_at_one_rate = paired_difference(at_200["with BatchNorm"], at_200["without BatchNorm"])
-print("with − without, after 200 steps:", gain_at_one_rate)
-print("Your prediction:", "none yet" if my_prediction is None else my_prediction)
+at_200 = {
+    name: runs.recomputed.test_accuracy[:, list(runs.evaluated_at).index(200)]
+    for name, runs in curves.items()
+}
+gain_at_one_rate = paired_difference(*[at_200[name] for name in reversed(arms)])
 plots.paired_arms(at_200)
 
+# %% tags=["nbval-ignore-output"]
+one_rate_points = 100 * gain_at_one_rate.mean
+predictions.compare("03, faster convergence", my_prediction, one_rate_points, within=10,
+    why="Most people guess a few points, because the learning rate and the number of "
+        "steps are the same. In fact one rate for both is not the same help for both: "
+        "the rate may suit one network and not the other.")
+
 # %% [markdown]
-# Impressive, and unfair. That was *one* learning rate, and perhaps a poor one for the plain network. So let us give each
-# network the rate that suits it best, chosen by its accuracy on the *training* images; the test images have no say in the choice.
+# This comparison is unfair, because both networks were trained at *one* learning rate, which may be a poor one for the
+# plain network. So let us give each network the rate that suits it best. We choose that rate by the accuracy on the *training* images,
+# so that the test images have no say in the choice.
 
 # %% tags=["nbval-ignore-output"]
 rates = [0.1, 0.3, 1.0, 3.0, 10.0]
 sigmoid_sweep = {
     name: sweep({"learning_rate": rates}, partial(sigmoid_network, normalization=where),
                 dataset, steps=200, batch_size=60, evaluate_every=200)
-    for name, where in [("without BatchNorm", "none"), ("with BatchNorm", "before")]
+    for name, where in arms.items()
 }
 plots.learning_rate_sweep(sigmoid_sweep)
 
 
-# %% tags=["nbval-ignore-output"]
+# %%
 def best_runs(arm, evaluation=-1):
     """The runs of a sweep at the learning rate that fits the training images best."""
-    return max(arm.runs, key=lambda runs: runs.recomputed.train_accuracy[:, evaluation].mean())
+    scores = [runs.recomputed.train_accuracy[:, evaluation].mean() for runs in arm.runs]
+    return arm.runs[int(np.argmax(scores))]
 
 
-best = {name: best_runs(arm).recomputed.test_accuracy[:, -1] for name, arm in sigmoid_sweep.items()}
+best = {
+    name: best_runs(arm).recomputed.test_accuracy[:, -1]
+    for name, arm in sigmoid_sweep.items()
+}
 faster_gain = paired_difference(best["with BatchNorm"], best["without BatchNorm"])
+
+# %% tags=["nbval-ignore-output"]
 print("both at rate 0.1:     ", gain_at_one_rate)
 print("each at its best rate:", faster_gain)
 
 # %%
 print("each at its best rate, the gain is above 5 points:", faster_gain.low > 0.05)
-print("and well below the gain at one common rate:", faster_gain.high < gain_at_one_rate.low)
+print("and below the gain at one common rate:", faster_gain.high < gain_at_one_rate.low)
 
 # %% [markdown]
-# Remember these two numbers when you read that a method is better. A learning rate that suits one network and not the other
-# can make any method shine. What is left when both are tuned is the honest gain, and here it is still large.
+# Remember these two gains when you read that one method is better than another: a learning rate that suits one network and not
+# the other can make any method look good. Only the gain that is left when both networks are tuned belongs to the method.
 #
 # ## Higher learning rates
 #
-# Ten hidden ReLU layers, He initialiser (weights just large enough for ReLU to pass the signal on), and a sweep over learning rates of
-# three orders of magnitude. A run counts as *trained* if it comes at least nine tenths of the way from guessing to the best network of the sweep, on the **training**
-# images. (The figure shows test images; its dotted line is nine tenths of the way there.) **Predict:** from which rate on does the network without BatchNorm fail? And the one with it?
+# Ten hidden ReLU layers with He's initialiser, whose weights are just large enough for ReLU to pass the signal on, and
+# learning rates over three orders of magnitude. We need a rule for "this run has trained". With $a$ for the accuracy of a run on the
+# **training** images, $a_0$ for guessing, and $a_{\max}$ for the best mean accuracy of the whole sweep, a run has
+# *trained* if it comes nine tenths of the way:
+#
+# $$\frac{a - a_0}{a_{\max} - a_0} > 0.9$$
+#
+# (The figure shows test images; its dotted line is nine tenths of the way there.) **Predict:** from which rate on do most runs
+# of the network without BatchNorm fail? And most runs with it?
 
 # %%
-my_prediction = None  # two rates, for example (1, 1)
+my_prediction = None  # two of 0.1, 0.3, 1, 3, 10 and "none" of them: (1, "none")
 
 # %% tags=["nbval-ignore-output"]
 rates = [0.01, 0.1, 0.3, 1.0, 3.0, 10.0]
@@ -405,89 +584,125 @@ deep_relu = partial(mlp, depth=10, width=64, initializer="he_normal")
 by_rate = {
     name: sweep({"learning_rate": rates}, partial(deep_relu, normalization=where),
                 dataset, steps=200, batch_size=60, evaluate_every=200)
-    for name, where in [("without BatchNorm", "none"), ("with BatchNorm", "before")]
+    for name, where in arms.items()
 }
 plots.learning_rate_sweep(by_rate)
 
 # %% [markdown]
-# Take the first rate that is too high for most of the plain runs. How many of the runs with BatchNorm train there? A share of a few runs has an
-# interval, too: eight of eight does not prove "always".
+# Take the first rate that is too high for most of the plain runs. How many of the runs with BatchNorm train at this rate? The share of eight
+# runs has an interval, too: if all eight train, we still cannot say "always".
+
+
+# %%
+def trained(runs, sweeps):
+    """For each seed, whether it came nine tenths of the way to the best mean."""
+    best = max(other.recomputed.train_accuracy[:, -1].mean()
+               for arm in sweeps for other in arm.runs)
+    accuracy = runs.recomputed.train_accuracy[:, -1]
+    return share_of_reachable(accuracy, chance=dataset.chance, best=best) > 0.9
+
+
+def too_high(rate, name):
+    """Whether most runs fail. At 0.01 a run that fails was too slow, not too fast."""
+    runs = by_rate[name][{"learning_rate": rate}]
+    return rate > 0.01 and trained(runs, by_rate.values()).mean() < 0.5
 
 
 # %% tags=["nbval-ignore-output"]
-def best_mean(sweeps):
-    """The highest mean training accuracy that any arm reaches at any of its settings."""
-    return max(runs.recomputed.train_accuracy[:, -1].mean() for arm in sweeps for runs in arm.runs)
-
-
-def trained(runs, sweeps):
-    """For each seed, whether it came nine tenths of the way from guessing to the best mean of these sweeps."""
-    accuracy = runs.recomputed.train_accuracy[:, -1]
-    return share_of_reachable(accuracy, chance=dataset.chance, best=best_mean(sweeps)) > 0.9
-
-
-def too_high(rate, name):  # at 0.01 a run that fails was too slow, not too fast
-    return rate > 0.01 and trained(by_rate[name][{"learning_rate": rate}], by_rate.values()).mean() < 0.5
-
-
-first_too_high = {name: min((rate for rate in rates if too_high(rate, name)), default=np.inf) for name in by_rate}
-rate = first_too_high["without BatchNorm"]  # infinite where no rate was too high: then there is nothing to endure
-endured = rate < np.inf and trained(by_rate["with BatchNorm"][{"learning_rate": rate}], by_rate.values())
-high_rate_share = share_interval(endured | np.zeros(8, dtype=bool))
+first_too_high = {
+    name: min((rate for rate in rates if too_high(rate, name)), default=np.inf)
+    for name in by_rate
+}
+rate = first_too_high["without BatchNorm"]  # infinite if no rate was too high
+endured = np.zeros(8, dtype=bool)
+if rate < np.inf:
+    same_rate = by_rate["with BatchNorm"][{"learning_rate": rate}]
+    endured = trained(same_rate, by_rate.values())
+high_rate_share = share_interval(endured)
 print("first rate that is too high:", first_too_high)
-print("Your prediction:", "none yet" if my_prediction is None else my_prediction)
 print("runs with BatchNorm that train where the plain ones fail:", high_rate_share)
 
+# %% tags=["nbval-ignore-output"]
+found = tuple(rate if rate < np.inf else "none" for rate in first_too_high.values())
+predictions.compare("03, higher learning rates", my_prediction, found, why=(
+    "Most people guess nearly the same rate for both, because the layers and the "
+    "first weights are the same. In fact a step that makes the weights of a layer "
+    "larger makes the signal larger too. BatchNorm divides the signal by its "
+    "standard deviation again; the plain network does not."))
+
 # %%
-print("BatchNorm endures higher learning rates:", first_too_high["with BatchNorm"] > first_too_high["without BatchNorm"])
-print("where most plain runs fail, most runs with BatchNorm train:", high_rate_share.low > 0.5)
+print("BatchNorm endures higher learning rates:",
+      first_too_high["with BatchNorm"] > first_too_high["without BatchNorm"])
+print("where most plain runs fail, most runs with BatchNorm train:",
+      high_rate_share.low > 0.5)
 
 # %% [markdown]
-# Look at the left end of the figure as well: at the lowest rate the network with BatchNorm is *behind*. What it buys here is room upwards, not an advantage
-# at every rate.
+# Look at the left end of the figure as well: which network is ahead at the lowest rate? A network that endures higher rates is not
+# thereby the better one at every rate.
 #
 # ## More stable deep networks
 #
-# Now Keras' default initialiser (Glorot) and depth. For ReLU it is a little too small: every layer passes on about √½ of the signal's size, because ReLU
-# sets half of the values to 0. So ten layers make it 30 times smaller and twenty layers 1 000 times. **Predict:** of eight plain
-# networks with 2, 10 and 20 hidden layers, how many will train at the better of two learning rates?
+# Back to the signal of the opening picture. Take a layer with $n$ inputs $h_j$, $n$ outputs and Keras' default weights
+# (Glorot's), which have the variance $\text{Var}(w) = 1/n$. The layer computes $z = \sum_j w_j h_j$, and ReLU then
+# sets the negative half of the values to 0, which halves the mean of the squares:
+#
+# $$\mathbb{E}[z^2] = n \,\text{Var}(w)\, \mathbb{E}[h^2] = \mathbb{E}[h^2] \qquad\qquad
+# \mathbb{E}[\text{ReLU}(z)^2] = \tfrac12\, \mathbb{E}[z^2]$$
+#
+# So each layer passes on √½ of the signal's size, which makes a straight line on a log axis. Ten layers make the signal
+# 2⁵ ≈ 30 times smaller, and twenty layers 2¹⁰ ≈ 1 000 times. **Predict:** of eight plain networks with 2, with 10 and with 20
+# hidden layers, how many will train at the better of two learning rates?
 
 # %%
-my_prediction = None  # three counts, for example (8, 8, 8)
+my_prediction = None  # three counts from 0 to 8: (8, 8, 8)
 
 # %% tags=["nbval-ignore-output"]
 from helpers.training import Probes
 
 depths, two_rates = [2, 10, 20], [0.1, 0.5]
 by_depth = {
-    (name, depth): sweep({"learning_rate": two_rates}, partial(mlp, depth=depth, width=64, normalization=where),
-                         dataset, steps=200, batch_size=60, evaluate_every=200, probes=Probes(gradient_norms=depth == 20))
-    for name, where in [("without BatchNorm", "none"), ("with BatchNorm", "before")]
+    (name, depth): sweep({"learning_rate": two_rates},
+                         partial(mlp, depth=depth, width=64, normalization=where),
+                         dataset, steps=200, batch_size=60, evaluate_every=200,
+                         probes=Probes(gradient_norms=depth == 20))
+    for name, where in arms.items()
     for depth in depths
 }
 
 
+# %%
 def best_share(arm, depth):
-    """The share of seeds that train at this depth, at the arm's better learning rate."""
-    both_arms = [by_depth[name, depth] for name in by_rate]
-    return share_interval(max((trained(runs, both_arms) for runs in by_depth[arm, depth].runs), key=np.mean))
+    """The share of seeds that train, at the arm's better learning rate."""
+    both_arms = [by_depth[name, depth] for name in arms]
+    each_rate = [trained(runs, both_arms) for runs in by_depth[arm, depth].runs]
+    return share_interval(max(each_rate, key=np.mean))
 
 
+shares = {name: [best_share(name, depth) for depth in depths] for name in arms}
+deep_share, deep_share_plain = (shares[name][-1] for name in reversed(arms))
+
+# %% jupyter={"source_hidden": true} cellView="form" tags=["nbval-ignore-output", "hide-input"]
+# Draws the share of runs that train, with its interval, at each depth.
 figure, axis = plots.new_figure(width=7, height=3.2)
-for i, arm in enumerate(by_rate):
-    shares = [best_share(arm, depth) for depth in depths]
-    spread = [[100 * (s.mean - s.low) for s in shares], [100 * (s.high - s.mean) for s in shares]]
-    axis.errorbar([at + 0.08 * i for at in range(3)], [100 * s.mean for s in shares], yerr=spread, capsize=4,
-                  color=plots.COLORS[i], linestyle=plots.LINESTYLES[i], marker=plots.MARKERS[i], label=arm)
+for i, (name, found) in enumerate(shares.items()):
+    mean, low, high = 100 * np.array([[one.mean, one.low, one.high] for one in found]).T
+    axis.errorbar(np.arange(3) + 0.08 * i, mean, yerr=[mean - low, high - mean],
+                  color=plots.COLORS[i], marker=plots.MARKERS[i], capsize=4,
+                  linestyle=plots.LINESTYLES[i], label=name)
 axis.set(xlabel="hidden layers", ylabel="runs that train (%)", ylim=(-4, 104))
 axis.set_xticks(range(3), depths)
 axis.legend(frameon=False, loc="center left")
-deep_share, deep_share_plain = best_share("with BatchNorm", 20), best_share("without BatchNorm", 20)
-print("Your prediction:", "none yet" if my_prediction is None else my_prediction)
-print("Measured, plain:", tuple(round(8 * best_share("without BatchNorm", depth).mean) for depth in depths), "of 8")
-plots.Plot(figure, f"At depth 20, runs that train: {deep_share} with BatchNorm, {deep_share_plain} without. "
-                   "Bars are 95 % intervals of the share; trained means: nine tenths "
-                   "of the way from guessing to the best mean at that depth, within 200 steps.")
+plots.Plot(figure, (
+    f"At depth 20, runs that train: {deep_share} with BatchNorm, {deep_share_plain} "
+    "without. Bars are 95 % intervals of the share; trained means: nine tenths of the "
+    "way from guessing to the best mean at that depth, within 200 steps."))
+
+# %% tags=["nbval-ignore-output"]
+plain_runs = tuple(round(8 * share.mean) for share in shares["without BatchNorm"])
+predictions.compare("03, deep networks", my_prediction, plain_runs, within=1, why=(
+    "Most people guess that ten layers train as well as two, because ten does not "
+    "sound deep. In fact each layer passes on only about 0.7 of the signal's size, "
+    "and by the chain rule only about 0.7 of the gradient."))
 
 # %%
 print("depth 20, most runs train with BatchNorm:", deep_share.low > 0.5)
@@ -498,172 +713,257 @@ print("depth 20, most runs fail without it:", deep_share_plain.high < 0.5)
 #
 # > **The lesson:** With normalized activations, the optimizer does not need to fight unstable gradients.
 #
-# The optimizer multiplies each gradient by the learning rate, one rate for all layers. So it would like gradients of about the same size
-# everywhere. The twenty layers above have kept a record of theirs (`Probes(gradient_norms=True)`). At the very first step, **predict:** how many
-# times larger is the gradient of the *first* layer's weights than that of the *last* hidden layer's, without BatchNorm and with it?
+# The optimizer multiplies every gradient by the same learning rate $\eta$. So one rate suits all layers only if their gradients have about
+# the same size. The training of the twenty layers above has recorded the size of the gradients, layer by layer (`Probes(gradient_norms=True)`).
+#
+# **Predict:** at the very first step, is the gradient of the *first* layer's weights "smaller" (by more than 10 times) than that of the
+# *last* hidden layer's, "larger" (by more than 10 times), or "similar"? Answer without BatchNorm first, then with it.
 
 # %%
-my_prediction = None  # two numbers, for example (0.1, 1): ten times smaller without, equal with BatchNorm
+my_prediction = None  # two of "smaller", "similar", "larger": ("smaller", "similar")
+
+# %%
+def hidden_gradients(runs):
+    """The norms of the kernels' gradients, (hidden layers, seeds, steps)."""
+    return np.array(list(runs.gradient_norms.values())[:20])  # without the output layer
+
+
+gradients = {name: hidden_gradients(by_depth[name, 20][{"learning_rate": 0.1}])
+             for name in arms}
+ratios = {name: norms[0] / norms[-1] for name, norms in gradients.items()}
 
 # %% [markdown]
-# Left, the first step; right, the fiftieth. Each thin line is one seed, the thick ones are their medians. Follow each arm from the output
-# (right) back to the image (left), as the gradient travels. On a log axis a straight line means: the same *factor* at every layer.
+# On the left is the first step, on the right the fiftieth. Each thin line is one seed, each thick line a median. Follow the two thick lines
+# from the output (right) back towards the image (left), which is the way of the gradient. The axis is
+# logarithmic, so a straight line means the same *factor* at every layer.
 
-# %% tags=["nbval-ignore-output"]
-gradients = {  # of each arm: (hidden layers, seeds, steps), at the lower of the two learning rates
-    name: np.array(list(by_depth[name, 20][{"learning_rate": 0.1}].gradient_norms.values())[:20])  # without the output layer
-    for name in by_rate
-}
-hidden_layers = np.arange(1, 21)
+# %% jupyter={"source_hidden": true} cellView="form" tags=["nbval-ignore-output", "hide-input"]
+# Draws the size of the gradient in each of the twenty layers, at steps 1 and 50.
 figure, axes = plots.new_figure(1, 2, width=9, height=3.6, sharey=True)
-for axis, step in zip(axes, (1, 50)):
-    for i, (name, norms) in enumerate(gradients.items()):
-        at_step = norms[:, :, step - 1]
-        axis.plot(hidden_layers, at_step, color=plots.COLORS[i], linewidth=0.6, alpha=0.4)
-        axis.plot(hidden_layers, np.median(at_step, axis=1), color=plots.COLORS[i], linestyle=plots.LINESTYLES[i],
-                  linewidth=2.5, marker=plots.MARKERS[i], markersize=4, label=name)
-    axis.set(title=f"step {step}", xlabel="hidden layer", xticks=[1, 5, 10, 15, 20], yscale="log")
+said = []
+for i, (name, norms) in enumerate(gradients.items()):
+    for axis, step in zip(axes, (1, 50)):
+        now = norms[:, :, step - 1]
+        axis.plot(range(1, 21), now, color=plots.COLORS[i], linewidth=0.6, alpha=0.4)
+        axis.plot(range(1, 21), np.median(now, axis=1), linewidth=2.5, label=name,
+                  color=plots.COLORS[i], linestyle=plots.LINESTYLES[i],
+                  marker=plots.MARKERS[i], markersize=4)
+        axis.set(title=f"step {step}", xlabel="hidden layer", yscale="log",
+                 xticks=[1, 5, 10, 15, 20])
+        said.append(f"{name}, step {step}: the first layer's gradient is "
+                    f"{np.median(now[0]):.2g}, {np.median(now[0] / now[-1]):.2g} times "
+                    "the last hidden layer's")
 axes[0].set_ylabel("norm of the weights' gradient")
 axes[1].legend(frameon=False, loc="center right")
+plots.Plot(figure, f"{'; '.join(said)}. Medians of 8 seeds; thin lines are the seeds.")
 
-ratios = {name: norms[0] / norms[-1] for name, norms in gradients.items()}  # (seeds, steps)
-medians = {name: np.median(ratio, axis=0) for name, ratio in ratios.items()}  # (steps,)
-print("Your prediction:", "none yet" if my_prediction is None else my_prediction)
-print("Measured: first layer / last hidden layer at step 1,", "; ".join(f"{name} {m[0]:.2g}" for name, m in medians.items()))
-print(f"With BatchNorm that is a factor of {medians['with BatchNorm'][0] ** (1 / 19):.2f} at each of the 19 layers between; "
-      f"theory: √(π/(π−1)) = {np.sqrt(np.pi / (np.pi - 1)):.2f}")
-plots.Plot(figure, "; ".join(
-    f"{name}, the first layer's gradient is {np.median(norms[0, :, 0]):.2g} at step 1, {medians[name][0]:.2g} times the "
-    f"last hidden layer's, and {np.median(norms[0, :, 49]):.2g} at step 50, {medians[name][49]:.2g} times"
-    for name, norms in gradients.items()) + ". Medians of 8 seeds; thin lines are the seeds.")
+# %% tags=["nbval-ignore-output"]
+start = np.median(ratios["with BatchNorm"][:, 0])  # step 1: first layer / last layer
+print(f"with BatchNorm, growth from layer to layer backwards: {start ** (1 / 19):.2f}")
+print(f"theory, √(π/(π−1)): {np.sqrt(np.pi / (np.pi - 1)):.2f}")
 
 # %%
-plain, normalised = ratios.values()
-print("step 1, with BatchNorm: more than 10 times the last hidden layer's, in every seed:", bool((normalised[:, 0] > 10).all()))
-print("step 1, without: less than 10 times, in every seed:                               ", bool((plain[:, 0] < 10).all()))
+def in_a_word(ratio):
+    """What holds for every seed."""
+    if (ratio < 0.1).all():
+        return "smaller"
+    return "larger" if (ratio > 10).all() else "similar"
+
+
+compared = tuple(in_a_word(ratio[:, 0]) for ratio in ratios.values())
+predictions.compare("03, gradients", my_prediction, compared, why=(
+    "Most people guess that the gradient vanishes towards the first layer of the "
+    "plain network, and that BatchNorm makes all layers alike. In fact a weight's "
+    "gradient is a product of the signal from the front and the error from the back, "
+    "and the two behave differently."))
+
+# %%
 first_layer = {name: norms[0, :, 0] for name, norms in gradients.items()}
-print("step 1, without BatchNorm: less than a hundredth of what it is with it:           ",
-      bool((first_layer["without BatchNorm"] < first_layer["with BatchNorm"] / 100).all()))
-calmed = gradients["with BatchNorm"][..., 30:50].mean(axis=2)  # (hidden layers, seeds), steps 31 to 50
-print("steps 31 to 50, with BatchNorm: less than 10 times on average, in every seed:     ", bool((calmed[0] < 10 * calmed[-1]).all()))
+hundredth = first_layer["with BatchNorm"] / 100
+print("step 1, first layer: without BatchNorm below a hundredth of that with it:",
+      bool((first_layer["without BatchNorm"] < hundredth).all()))
+
+calmed = gradients["with BatchNorm"][..., 30:50].mean(axis=2)  # steps 31 to 50
+print("steps 31 to 50, with BatchNorm: first layer below 10 times the last one:",
+      bool((calmed[0] < 10 * calmed[-1]).all()))
 
 # %% [markdown]
-# The plain network surprises: its gradients are *even* from layer to layer. But all of them are far too small. The signal shrinks by about √½ a
-# layer on its way forwards, the error by as much on its way back, and the gradient of a weight is the product of the two. What one factor has
-# lost less near the image, the other has lost more: wherever the layer stands, both together have come through the whole network.
+# Here is the reason for both lines at step 1. The gradient of a weight is the product of two factors: the signal $h_{\ell-1}$
+# that enters the layer from the front, and the error $\delta_\ell = \partial L / \partial z_\ell$ that comes back from the output.
 #
-# With BatchNorm the signal keeps its size. But backwards the gradient *grows*, by the same factor at each layer: the straight line.
-# You can work that factor out. ReLU leaves a normalised unit a standard deviation of √(½ · (1 − 1/π)) ≈ 0.58, and the next BatchNorm divides by it.
-# Backwards the gradient is divided by the same 0.58, and ReLU lets √½ ≈ 0.71 of it through. Together 0.71/0.58 = √(π/(π−1)) ≈ 1.21 a layer.
-# (Yang and others derive this for wide networks: 2019, arXiv:1902.08129.) Twenty such layers are no disaster: the network trains, and within a few
-# dozen steps most of the difference is gone. A hundred, without the skip connections of residual networks, would not start well.
+# **Without BatchNorm** the gradients are about equal in all layers, but all of them are far too small. The signal has shrunk by √½ at each layer
+# in front of $\ell$, and the error by √½ at each layer behind it. So at every layer the product contains all twenty
+# shrinkages, and the layer's own place makes no difference:
 #
-# So the lesson's sentence is too strong. It is right about gradients that *vanish*, and wrong about gradients that *explode*: BatchNorm makes those itself.
+# $$\left\lVert \frac{\partial L}{\partial W_\ell} \right\rVert \;\propto\;
+# \underbrace{\left(\tfrac{1}{\sqrt2}\right)^{\ell-1}}_{\text{signal}} \cdot
+# \underbrace{\left(\tfrac{1}{\sqrt2}\right)^{20-\ell}}_{\text{error}} = \left(\tfrac{1}{\sqrt2}\right)^{19}$$
+#
+# **With BatchNorm** the signal keeps its size, but the error *grows* on its way back, by the same factor at each layer. Two things happen to the
+# error at a layer. ReLU lets the share √½ of its size through. And BatchNorm, which divided the signal by its standard deviation,
+# divides the error by the same number. A normalised unit has the standard deviation $\sqrt{\tfrac12 (1 - \tfrac1\pi)} \approx 0.58$ after
+# ReLU (notebook [04](04_placement.ipynb) computes it), so the factor is
+#
+# $$\frac{\sqrt{1/2}}{\sqrt{\tfrac12\left(1-\tfrac1\pi\right)}} = \sqrt{\frac{\pi}{\pi-1}} \approx 1.21
+# \quad\text{for each layer.}$$
+#
+# <details><summary>For experts: how deep does that go?</summary>
+#
+# Yang and others derive the factor for wide networks (2019, arXiv:1902.08129). Over the 19 layers between the first and the last hidden layer of
+# our network it multiplies to about $1.21^{19} \approx 40$, and the last printed line says whether training has removed most of the
+# difference within some dozen steps. A network of a hundred such layers would start with $1.21^{99} \approx 10^8$, and no single
+# learning rate suits gradients that differ so much. Residual networks escape by their skip connections (notebook
+# [09](09_very_deep_networks.ipynb)).
+#
+# </details>
+#
+# So the lesson's sentence is too strong. BatchNorm does prevent gradients that *vanish*, because it restores the signal. But in a
+# deep network without skip connections BatchNorm itself makes gradients that *explode* towards the first layer.
 
 # %% [markdown]
 # ## The case where little is gained
 #
-# A promise that is never broken was not tested. Take a network that has no trouble to begin with: two hidden layers, ReLU, the initialiser made for it (He),
-# the Adam optimizer, each at its own best learning rate. **Predict:** how many points does BatchNorm gain after 100 steps?
-# (Mind the axis of the figure: it spans only a few points, where the curves before spanned nearly a hundred.)
+# We have looked only at networks in trouble: sigmoid units, or many layers. A fair test also needs a case where we expect little. Take
+# two hidden ReLU layers with He's initialiser, which was made for ReLU, and the Adam optimizer, each network at its own
+# best learning rate. **Predict:** how many points does BatchNorm gain after 100 steps?
+# (Mind the vertical axis of the figure: it may span only a few points, where the axes above span a hundred.)
 
 # %%
 my_prediction = None  # in points
 
 # %% tags=["nbval-ignore-output"]
 shallow = {
-    name: sweep({"learning_rate": [0.001, 0.003, 0.01]}, partial(mlp, depth=2, initializer="he_normal", normalization=where),
+    name: sweep({"learning_rate": [0.001, 0.003, 0.01]},
+                partial(mlp, depth=2, initializer="he_normal", normalization=where),
                 dataset, steps=200, batch_size=60, optimizer="adam", evaluate_every=50)
-    for name, where in [("without BatchNorm", "none"), ("with BatchNorm", "before")]
+    for name, where in arms.items()
 }
-plots.learning_curves({name: best_runs(arm, 1) for name, arm in shallow.items()}, statistics="recomputed")
+plots.learning_curves({name: best_runs(arm, 1) for name, arm in shallow.items()},
+                      statistics="recomputed")
 
 # %% tags=["nbval-ignore-output"]
-early = {name: best_runs(arm, 1).recomputed.test_accuracy[:, 1] for name, arm in shallow.items()}  # after 100 steps
+early = {  # at the second evaluation, which is after 100 steps
+    name: best_runs(arm, 1).recomputed.test_accuracy[:, 1]
+    for name, arm in shallow.items()
+}
 shallow_gain = paired_difference(early["with BatchNorm"], early["without BatchNorm"])
 print("with − without, after 100 steps:", shallow_gain)
-print(f"one of the {len(dataset.y_test)} test images is {100 / len(dataset.y_test):.2f} points")
-print("Your prediction:", "none yet" if my_prediction is None else my_prediction)
+images = len(dataset.y_test)
+print(f"one of the {images} test images is {100 / images:.2f} points")
+
+# %% tags=["nbval-ignore-output"]
+points = 100 * shallow_gain.mean
+predictions.compare("03, little to gain", my_prediction, points, within=1, why=(
+    "Most people guess several points, because BatchNorm gained so much before. In "
+    "fact two layers with He's weights and Adam's own rate for each weight leave "
+    "BatchNorm little to repair."))
 
 # %%
-print("The gain is between −2 and +2 points:", -0.02 < shallow_gain.low and shallow_gain.high < 0.02)
+print("The gain is between −2 and +2 points:",
+      -0.02 < shallow_gain.low and shallow_gain.high < 0.02)
 
 # %% [markdown]
-# Look at the left end of the figure, too: the earlier you look, the larger the gap. Even this network is a little faster with BatchNorm;
-# soon after there is little left of it. The rule looks after 100 steps; earlier it would have found more for BatchNorm, later less.
+# Compare the gap after 50 steps with the gap after 200 in the figure. A rule that looked at another step than 100 could find
+# another gain, so the rule and its step were fixed before the measurement.
 
 # %% [markdown]
 # ## Does BatchNorm only repair the scaling of the inputs?
 #
-# A control that is easily forgotten. Give the networks the raw grey levels in place of standardised pixels. The first BatchNorm layer then also
-# does the work of standardising. How much of "the gain of BatchNorm" would really be the gain of scaled inputs? Four arms
-# over a whole sweep of learning rates. **Predict:** which of the four lines will lie apart from the others, and at which rates?
+# Here is a control that is easily forgotten. Give the networks the raw grey levels in place of standardised pixels. Then the first
+# BatchNorm layer standardises the inputs as well, which we could have done ourselves. How much of "the gain of BatchNorm" is really
+# the gain of scaled inputs? We train four networks, raw or standardised inputs without or with BatchNorm, over five learning rates.
+# **Predict:** at the rate 0.3, which of the four will fail to train in most of their runs?
 
 # %%
-my_prediction = None  # for example "raw inputs without BatchNorm, at high rates"
+my_prediction = None  # a set of names: {"raw, plain", "standardised, BatchNorm"}
 
 # %% tags=["nbval-ignore-output"]
-raw = dataset.replace(
-    "raw grey levels", x_train=dataset.x_train * dataset.std + dataset.mean, x_test=dataset.x_test * dataset.std + dataset.mean
-)
+grey = {part: getattr(dataset, part) * dataset.std + dataset.mean
+        for part in ("x_train", "x_test")}
+data = {"raw": dataset.replace("raw grey levels", **grey), "standardised": dataset}
 rates = [0.01, 0.03, 0.1, 0.3, 1.0]
 control = {
-    f"{inputs}, {name}": sweep({"learning_rate": rates}, partial(mlp, depth=2, width=64, normalization=where),
-                               data, steps=150, batch_size=60, evaluate_every=150)
-    for inputs, data in [("raw", raw), ("standardised", dataset)]
+    f"{kind}, {name}": sweep({"learning_rate": rates},
+                             partial(mlp, depth=2, width=64, normalization=where),
+                             data[kind], steps=150, batch_size=60, evaluate_every=150)
+    for kind in data
     for name, where in [("plain", "none"), ("BatchNorm", "before")]
 }
-print("Your prediction:", "none yet" if my_prediction is None else my_prediction)
 plots.learning_rate_sweep(control)
 
+# %%
+failing = {name for name, arm in control.items()
+           if trained(arm[{"learning_rate": 0.3}], control.values()).mean() < 0.5}
+predictions.compare("03, raw inputs", my_prediction, failing, why=(
+    "Many people guess that raw inputs are the same burden for a network with "
+    "BatchNorm as for one without. In fact the first BatchNorm layer removes any "
+    "common scale and shift of the inputs, and a plain network has nothing that "
+    "does."))
+
 # %% [markdown]
-# Look at the two lines with BatchNorm first: one hides the other. Then at the two without: there the inputs decide at which rate the network breaks down.
+# Look first at the two lines with BatchNorm: they nearly coincide, so the scale of the inputs makes no difference to these networks. Then
+# look at the two lines without BatchNorm: there the inputs decide at which rate the network breaks down.
 #
-# So how much does BatchNorm gain? There are two ways to say it: at one learning rate that both networks are given (here 0.3), or
+# How much does BatchNorm gain, then? There are two ways to say it: at one learning rate that both networks are given (here 0.3), or
 # each network at the rate that suits it best.
 
 
-# %% tags=["nbval-ignore-output"]
+# %%
 def at_rate(arm, rate):
+    """Test accuracy of every seed at this learning rate."""
     return control[arm][{"learning_rate": rate}].recomputed.test_accuracy[:, -1]
 
 
 def at_best_rate(arm):
+    """Test accuracy of every seed at the rate that fits the training images best."""
     return best_runs(control[arm]).recomputed.test_accuracy[:, -1]
 
 
-gains = {inputs: at_best_rate(f"{inputs}, BatchNorm") - at_best_rate(f"{inputs}, plain") for inputs in ("raw", "standardised")}
+one_rate, best_rate, gains = {}, {}, {}
+for kind in data:
+    names = f"{kind}, BatchNorm", f"{kind}, plain"
+    one_rate[kind] = paired_difference(*[at_rate(name, 0.3) for name in names])
+    gains[kind] = np.subtract(*[at_best_rate(name) for name in names])
+    best_rate[kind] = mean_interval(gains[kind], "points")
 scaling_alone = paired_difference(gains["raw"], gains["standardised"])
-one_rate = {inputs: paired_difference(at_rate(f"{inputs}, BatchNorm", 0.3), at_rate(f"{inputs}, plain", 0.3))
-            for inputs in ("raw", "standardised")}
-best_rate = {inputs: paired_difference(at_best_rate(f"{inputs}, BatchNorm"), at_best_rate(f"{inputs}, plain"))
-             for inputs in ("raw", "standardised")}
-for inputs in ("raw", "standardised"):
-    print(f"{inputs:12s} inputs, BatchNorm's gain at rate 0.3: {one_rate[inputs]};  each at its best rate: {best_rate[inputs]}")
-print(f"gain on raw inputs − gain on standardised ones, each at its best rate: {scaling_alone}")
+
+# %% tags=["nbval-ignore-output"]
+for kind in data:
+    print(f"{kind:12s} inputs, gain of BatchNorm at rate 0.3: {one_rate[kind]}; "
+          f"each at its best rate: {best_rate[kind]}")
+print(f"gain on raw − gain on standardised, each at its best rate: {scaling_alone}")
 
 # %%
-moved = [abs(paired_difference(at_rate("raw, BatchNorm", rate), at_rate("standardised, BatchNorm", rate)).mean) for rate in rates]
-print("with BatchNorm, raw and standardised inputs end within 2 points of each other at every rate:", max(moved) < 0.02)
-print("on raw inputs, one common rate flatters BatchNorm:", one_rate["raw"].low > best_rate["raw"].high)
-print("each at its best rate, BatchNorm still gains more on raw inputs than on standardised ones:", scaling_alone.low > 0)
+raw_and_scaled = np.array([
+    [at_rate(f"{kind}, BatchNorm", rate).mean() for rate in rates] for kind in data
+])
+print("with BatchNorm, raw and standardised inputs end within 2 points at every rate:",
+      np.abs(np.subtract(*raw_and_scaled)).max() < 0.02)
+print("on raw inputs, the gain at one rate is larger than that at the best rates:",
+      one_rate["raw"].low > best_rate["raw"].high)
+print("each at its best rate, BatchNorm gains more on raw inputs:",
+      scaling_alone.low > 0)
 
 # %% [markdown]
-# The first BatchNorm layer removes any common scale and shift of the inputs. With W for the weights of the first `Dense` layer and *a* > 0:
-# BN(W(*a*·*x* + *b*)) = BN(W*x*), but for epsilon. For *a* stretches every unit alike, and *b* only moves its mean. Without BatchNorm,
-# larger inputs make the gradient of the first weights larger. That acts like a larger learning rate for the first layer, and the plain
-# network wants a smaller one. Compared on raw pixels at one learning rate, BatchNorm
-# would have been credited with what *any* rescaling of the inputs does.
+# Why do the two lines with BatchNorm coincide? Let $x$ be an input, $W$ the weights of the first `Dense` layer, $a > 0$ a scale and $c$ a
+# shift, the same for all examples. The scale stretches every unit alike, and the shift only moves the unit's mean. BatchNorm removes
+# a common stretch and the mean, so up to $\epsilon$
 #
-# And with both tuned? Then most of that false credit is gone, but not all. The last printed difference is the part of BatchNorm's gain that
-# scaled inputs alone would have given. Tuning does not get it back. One rate serves all layers: on raw inputs, a rate small enough for
-# the first layer is smaller than the others would like. And no rate takes away the mean that the grey levels share. That is why the other experiments use standardised inputs, and why
-# the comparisons behind the verdict sweep the rate.
+# $$\text{BN}\big(W(a\,x + c)\big) = \text{BN}(W x) .$$
+#
+# Without BatchNorm, larger inputs make the gradient of the first weights larger, which acts like a larger learning rate for the first
+# layer alone. So a plain network needs a smaller rate on raw inputs. A comparison on raw pixels at one learning rate credits BatchNorm with
+# what *any* rescaling of the inputs would have done.
+#
+# The last printed interval says how much of that credit remains when both networks are tuned. Tuning need not remove it completely, because one
+# rate serves all layers: on raw inputs, a rate that is small enough for the first layer is smaller than the other layers would like.
+# And no rate removes the mean that all grey levels share. That is why all our other experiments use standardised inputs, and why the
+# comparisons behind the verdict sweep the rate.
 
 # %% [markdown]
 # ## The verdict
 #
-# Five measurements, the rule, and what the literature says:
+# Five measurements, the rule that turns them into a verdict, and what the literature says:
 
 # %% tags=["nbval-ignore-output"]
 from helpers import claims
@@ -692,14 +992,22 @@ claims.record(
 print(card.word)
 
 # %% [markdown]
+# ## Your predictions
+#
+# How many of your predictions in this notebook came true? A surprise is worth a second look: the name tells you its place.
+
+# %%
+predictions.summary()
+
+# %% [markdown]
 # ## What you take with you
 #
 # - A `BatchNormalization` layer has four vectors: `gamma` and `beta` are trained, `moving_mean` and `moving_variance` are tracked.
 # - Training uses the batch's statistics, `predict` the tracked ones.
-# - A bias directly before BatchNorm does nothing.
-# - BatchNorm buys speed, higher learning rates and depth **where there was trouble**: sigmoid units, many layers, a signal that shrinks.
-#   A shallow network with good initial weights and Adam has little trouble to be rid of.
-# - Gradients do not vanish with it, but in a deep network they start out far larger in the first layers than in the last.
-# - Compare networks over several seeds, in pairs, each at its own learning rate. At one common rate you measure the rate.
+# - A bias directly before BatchNorm does nothing, because the subtraction of the mean removes it.
+# - BatchNorm can buy speed, higher learning rates and depth **where the plain network is in trouble**: sigmoid units, many layers, a signal that shrinks.
+#   A shallow network with good initial weights and Adam has little trouble, so BatchNorm has little to gain there.
+# - With BatchNorm the signal does not shrink, but in a deep network without skip connections the gradients start out far larger in the first layers than in the last.
+# - Compare networks over several seeds, in pairs, each at its own best learning rate. A comparison at one common rate measures the rate as much as the networks.
 #
 # **Next:** [04 · Placement](04_placement.ipynb) asks whether "before each activation" really is critical.

@@ -11,13 +11,15 @@
 #
 # ## The short answer
 #
-# - **Give each order the learning rate that suits it, and the two end within 5 points of each other.** In that sense the order is not critical.
-# - **Give both the same learning rate, and it may decide everything, in both directions.** With a very high one, *after*
-#   often breaks down. With a very low one, *after* learns faster.
-# - **Initial weights that are far too large:** *before* copes, *after* does not.
+# The lesson calls the order of BatchNorm and activation critical. Here is what we shall find, so that you know what to look for:
 #
-# The evidence for the first two is one picture, the coloured map a few cells below. The rest says why it looks as it does,
-# and what others found.
+# - **Each order at its own best learning rate:** the two orders end close to each other. In that sense the order is not critical.
+# - **Both orders at one learning rate:** the order may decide everything, and in both directions. At a very high rate *after* may
+#   break down, because its steps are larger. At a very low rate *after* may learn faster, for the same reason.
+# - **Initial weights that are far too large:** *before* repairs them, *after* comes too late.
+#
+# The evidence for the first two points is one picture, the coloured map a few cells below. The rest of the notebook explains why the
+# map looks as it does, and what others found.
 
 # %% tags=["setup"]
 import helpers  # noqa: F401
@@ -31,65 +33,89 @@ import helpers  # noqa: F401
 # >
 # > Placing BatchNorm after activation or using it inconsistently can reduce its effectiveness.
 #
-# There are five ways to place it. Read each row from left to right, as the data flow:
+# As formulas, with $h$ for the input of a hidden layer, $W$ for its weights and $\varphi$ for the activation:
+#
+# $$\text{before: } \varphi\big(\text{BN}(W h)\big) \qquad\qquad \text{after: } \text{BN}\big(\varphi(W h)\big)$$
+#
+# Including networks without BatchNorm, we compare five ways to place it. The code builds all five with two hidden layers,
+# and the drawing shows their layers from left to right, as the data flow.
 
 # %%
 from helpers import environment
 
-environment.quiet_tensorflow()
+environment.quiet_tensorflow()  # otherwise a page of log lines
 
 from helpers.networks import mlp
 
+short = {"BatchNormalization": "BN", "Activation": "act."}
+layers = {}
 for placement in ("none", "before", "after", "both", "some"):
     model = mlp(depth=2, normalization=placement)
-    print(
-        f"{placement:<7}",
-        " → ".join(type(layer).__name__ for layer in model.layers).replace("BatchNormalization", "BN"),
-    )
+    names = [type(layer).__name__ for layer in model.layers]
+    layers[placement] = [short.get(name, name) for name in names]
+
+# %% jupyter={"source_hidden": true} cellView="form" tags=["hide-input"]
+# Draws the five networks as rows of layers.
+from helpers.plots import drawings_network
+
+drawings_network.layer_rows(layers)
 
 # %% [markdown]
-# The last `Dense` gives the ten scores, one for each class; nothing comes after it. "some" is the *inconsistent use* of the lesson: every
-# other hidden layer goes without.
+# The last `Dense` returns ten numbers, one score for each class, and no activation follows it. "some" is the *inconsistent use* of the
+# lesson: every other hidden layer has no BatchNorm.
 #
-# One trap before we start. This model looks as if it normalised before the activation. Does it? Look at where the activation happens.
+# The next model is a trap. At first sight it seems to normalise before the activation. **Predict:** is its order "before" or "after"?
+
+# %%
+my_prediction = None  # "before" or "after"
 
 # %%
 import keras
+from helpers import predictions
 
 hidden = [keras.layers.Dense(64, activation="relu"), keras.layers.BatchNormalization()]
-print("The Dense layer itself applies:", hidden[0].activation.__name__)
-print("and BatchNormalization receives the result: the order is 'after'.")
+print("The Dense layer applies by itself:", hidden[0].activation.__name__)
+order = "before" if hidden[0].activation is keras.activations.linear else "after"
+predictions.compare("04, the trap", my_prediction, order, why=(
+    "Many people guess before, because no layer between Dense and BatchNormalization "
+    "is called Activation. In fact a Dense layer with an activation applies it to "
+    "its own output, and BatchNormalization receives the result."))
 
 # %% [markdown]
 # > **The lesson:** Here, BatchNormalization is applied before each activation function.
 #
-# For "before", the `Dense` must stay linear, with the `Activation` as a layer of its own, as in the lesson's code.
+# For "before", the `Dense` layer must stay linear, and the `Activation` must be a layer of its own, as in the lesson's code.
 #
 # ## The experiment
 #
-# Small networks of 48 units a layer learn to tell ten classes of images apart: 150 steps of plain SGD, 64 images a step. We vary four things: the
-# **placement**, the **activation** (ReLU, tanh, sigmoid), the **depth** (2 or 4 hidden layers) and the **learning rate**.
-# Every combination runs with **8 seeds**, and the seeds are *paired*: seed 3 gives "before" and "after" the same initial weights and the same
-# batches, so that a difference comes from the order and not from luck.
-#
+# Small networks with 48 units a layer learn to tell ten classes of images apart, in 150 steps of plain SGD with 64 images each. We vary
+# four things: the **placement**, the **activation** (ReLU, tanh, sigmoid), the **depth** (2 or 4 hidden layers) and the **learning rate**.
 # ("both" runs with 2 layers only, "some" with 4 only.)
 #
-# The score is the accuracy on the test images, with the statistics of BatchNorm recomputed on all training images. The moving averages
-# lag too far behind after only 150 steps; [05](05_training_and_inference.ipynb) is about that.
+# Every combination runs with **8 seeds**, and the seeds are *paired*: seed 3 gives "before" and "after" the same initial weights and the
+# same batches. So we compare seed by seed. With $a_s$ for the accuracy of seed $s$ in the order "before" and $b_s$ in the order "after", the difference is
 #
-# Three activations, two depths and five learning rates make 30 comparisons of "before" with "after". **Predict before you run:** in how many of
-# them do the two differ by 5 points of accuracy or more?
+# $$d_s = a_s - b_s , \qquad \bar d = \frac18 \sum_{s=1}^{8} d_s ,$$
+#
+# and whatever is special about seed 3 cancels, because it is in both terms.
+#
+# The score is the accuracy on the test images, with BatchNorm's statistics recomputed on all training images, because after only
+# 150 steps the moving averages lag too far behind (see [05](05_training_and_inference.ipynb)).
+#
+# Three activations, two depths and five learning rates make 30 comparisons of "before" with "after". **Predict before you run:** in how
+# many of them do the two orders differ by 5 points of accuracy or more? (A point is one percent of the test images.)
 
 # %%
-my_prediction = None  # your guess: a number from 0 to 30
+my_prediction = None  # a number from 0 to 30
 
 # %% [markdown]
 # ## Where does the order decide?
 #
-# White cells: before and after are alike, the number is before − after. Coloured cells: the one that is ahead, and by how many points. The star
-# marks the learning rate you would have chosen, by the accuracy on the *training* images. **Look at the stars first, then at the left and the right edge.**
+# In a white cell of the map the two orders are alike, and the number is before − after. A coloured cell names the order that is ahead, and by
+# how many points. The star marks the learning rate that you would have chosen by the accuracy on the *training* images.
+# **Look at the stars first, then at the left and the right edge.**
 #
-# The next cell trains 960 networks and then draws the map. That takes about half a minute on two cores; the bar shows how far it is.
+# The next cell trains 960 networks and then draws the map. Training takes about half a minute on two cores; the bar shows how far it has come.
 
 # %% tags=["nbval-ignore-output"]
 import functools
@@ -101,24 +127,19 @@ from helpers.training import sweep
 dataset = load()
 activations, rates = ["relu", "tanh", "sigmoid"], [0.03, 0.1, 0.3, 1.0, 3.0]
 shared = {"activation": activations, "learning_rate": rates}
-results = sweep(
-    [
-        {**shared, "depth": [2], "normalization": ["none", "before", "after", "both"]},
-        {**shared, "depth": [4], "normalization": ["none", "before", "after", "some"]},
-    ],
-    functools.partial(mlp, width=48),  # the networks of the list above, with 48 units a layer
-    dataset,
-    seeds=8,
-    steps=150,
-    evaluate_every=150,
-)
+two = {**shared, "depth": [2], "normalization": ["none", "before", "after", "both"]}
+four = {**shared, "depth": [4], "normalization": ["none", "before", "after", "some"]}
+network = functools.partial(mlp, width=48)  # as drawn above, with 48 units a layer
+settings = {"seeds": 8, "steps": 150, "evaluate_every": 150}
+results = sweep([two, four], network, dataset, **settings)
 plots.placement_map(results)
 
 # %% [markdown]
 # ## At the best learning rate
 #
-# The stars stand on white cells. To be exact about it, let us give each order *its own* best of the five learning rates, as you would if
-# you tuned both on the training images, and take the difference in test accuracy seed by seed. The grey band is the margin we call "alike", 5 points.
+# Are the cells with a star white? To answer exactly, we give each order *its own* best of the five learning rates, as you would if
+# you tuned both orders on the training images, and take the difference in test accuracy seed by seed. The grey band in the figure marks the
+# differences that we call "alike": less than 5 points either way.
 
 # %%
 import numpy as np
@@ -126,33 +147,40 @@ import numpy as np
 from helpers.statistics import paired_difference
 
 
-def final(activation, depth, placement, rate):
+def at(activation, depth, placement, rate):
+    """The eight runs with these settings."""
+    return results[{"activation": activation, "depth": depth,
+                    "normalization": placement, "learning_rate": rate}]
+
+
+def final(runs):
     """Test accuracy of every seed at the end of training, statistics recomputed."""
-    point = {"activation": activation, "depth": depth, "normalization": placement, "learning_rate": rate}
-    return results[point].recomputed.test_accuracy[:, -1]
-
-
-def best_runs(sweep, **point):
-    """The runs at the learning rate with the highest training accuracy."""
-    candidates = (sweep[{**point, "learning_rate": rate}] for rate in rates)
-    return max(candidates, key=lambda runs: runs.recomputed.train_accuracy[:, -1].mean())
-
-
-def at_best_rate(activation, depth, placement):
-    """Test accuracy of every seed at that learning rate."""
-    runs = best_runs(results, activation=activation, depth=depth, normalization=placement)
     return runs.recomputed.test_accuracy[:, -1]
 
 
-# %% tags=["nbval-ignore-output"]
+def best_of(candidates):
+    """The runs with the highest training accuracy at the end."""
+    scores = [runs.recomputed.train_accuracy[:, -1].mean() for runs in candidates]
+    return candidates[int(np.argmax(scores))]
+
+
+# %%
+def at_best_rate(activation, depth, placement):
+    """Test accuracy of every seed at the learning rate that fits training best."""
+    return final(best_of([at(activation, depth, placement, rate) for rate in rates]))
+
+
 tuned = {
     f"{activation}, {depth} layers": paired_difference(
-        at_best_rate(activation, depth, "before"), at_best_rate(activation, depth, "after")
+        *[at_best_rate(activation, depth, order) for order in ("before", "after")]
     )
     for depth in (2, 4)
     for activation in activations
 }
-plots.interval_rows(tuned, margin=0.05, xlabel="before − after, each at its best learning rate (points)")
+
+# %% tags=["nbval-ignore-output"]
+plots.interval_rows(tuned, margin=0.05,
+                    xlabel="before − after, each at its best learning rate (points)")
 
 # %%
 leads = {
@@ -163,42 +191,79 @@ answer = " and ".join(order for order, leading in leads.items() if leading) or "
 print("Ahead by more than 5 points at its best learning rate:", answer)
 
 # %% tags=["nbval-ignore-output"]
+def gap(activation, depth, rate):
+    """before − after in test accuracy, the mean of the eight seeds."""
+    pair = [final(at(activation, depth, order, rate)) for order in ("before", "after")]
+    return np.mean(pair[0] - pair[1])
+
+
 gaps = {
-    (activation, depth, rate): (
-        final(activation, depth, "before", rate) - final(activation, depth, "after", rate)
-    ).mean()
+    (activation, depth, rate): gap(activation, depth, rate)
     for activation in activations
     for depth in (2, 4)
     for rate in rates
 }
-print("comparisons that differ by 5 points or more:", sum(abs(gap) >= 0.05 for gap in gaps.values()), "of", len(gaps))
-print("your prediction:", "none yet" if my_prediction is None else my_prediction)
+decided = sum(abs(difference) >= 0.05 for difference in gaps.values())
+predictions.compare("04, thirty comparisons", my_prediction, decided, within=2, why=(
+    "Most people guess either all or none, because the advice they know says that "
+    "the order is critical, or that it is not. In fact the learning rate has a say "
+    "in it, and the next section shows why."))
 
 # %% [markdown]
 # ## Why the learning rate decides
 #
-# Look at what the *last* layer receives, the one that makes the ten scores. Whatever the weights, BatchNorm makes the values of a unit have mean 0 and standard deviation 1 (as
-# long as gamma is 1 and beta 0, where they start). In the order "after", that is what the last layer gets. In the order "before", the activation
-# comes in between, and changes both numbers. Let us see by how much, for values that are normally distributed.
+# Look at what the *last* layer receives, the one that computes the ten scores. BatchNorm gives every unit the mean 0 and the standard
+# deviation 1, whatever the weights are (as long as gamma is 1 and beta 0, where they start). In the order "after" the last layer receives
+# just that. In the order "before" the activation comes in between and changes both numbers. For a normally distributed $z$ with mean 0 and
+# standard deviation 1, ReLU makes of them
+#
+# $$\text{mean} = \frac{1}{\sqrt{2\pi}} \approx 0.40 \qquad\qquad
+# \text{std} = \sqrt{\frac12 - \frac{1}{2\pi}} = \sqrt{\tfrac12\left(1 - \tfrac1\pi\right)} \approx 0.58 .$$
+#
+# The cell measures both on 100 000 random numbers, for all three activations.
 
 # %%
 normalised = np.random.default_rng(0).normal(size=100_000)
 functions = {
-    "relu": lambda x: np.maximum(x, 0),
+    "relu": lambda z: np.maximum(z, 0),
     "tanh": np.tanh,
-    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
 }
 print("the last layer receives:   before                 after")
 for name, function in functions.items():
     before = function(normalised)
     after = (before - before.mean()) / before.std()
-    numbers = [f"mean {abs(values.mean()):.2f}, std {values.std():.2f}" for values in (before, after)]
+    numbers = [f"mean {abs(values.mean()):.2f}, std {values.std():.2f}"
+               for values in (before, after)]
     print(f"{name:>22}:   " + "   ".join(numbers))
 
+# %% jupyter={"source_hidden": true} cellView="form" tags=["hide-input"]
+# Draws what each activation makes of normally distributed values.
+figure, axes = plots.new_figure(1, 3, width=9, height=2.6, sharex=True)
+said = []
+for axis, (name, function) in zip(axes, functions.items()):
+    values = function(normalised)
+    axis.hist(values, bins=np.linspace(-3, 3, 61), color=plots.COLORS[0])
+    mean, std = values.mean(), values.std()
+    axis.axvspan(mean - std, mean + std, color=plots.COLORS[1], alpha=0.25, linewidth=0)
+    axis.axvline(mean, color=plots.COLORS[1])
+    axis.set(title=name, xlabel="value behind the activation", yticks=[])
+    said.append(f"{name}: mean {abs(mean):.2f}, standard deviation {std:.2f}")
+plots.Plot(figure, "Order before, behind the activation. " + "; ".join(said)
+           + ". Line: the mean; band: one standard deviation either way.")
+
 # %% [markdown]
-# After a sigmoid the values hardly vary: a standard deviation of a fifth. Between two hidden layers the next BatchNorm makes up for that. In
-# front of the scores there is no BatchNorm to do that. So when a weight further down changes, the scores move less than with "after". Its
-# gradient is smaller, by about that standard deviation. See whether it is so for the first layer's weights, before any training:
+# A sigmoid leaves its values a standard deviation of only a fifth. Between two hidden layers the next BatchNorm restores the standard
+# deviation. The output layer has no BatchNorm in front of it, so nothing restores the scale there.
+#
+# What follows for the gradient? With $h$ for what the output layer receives and $V$ for its weights, the scores are $V h$. In the order "before"
+# $h$ varies only by $\sigma_\varphi$, the standard deviation behind the activation, in place of 1. So when a weight further down changes, the
+# scores change less, and the gradient of that weight is smaller by the same factor:
+#
+# $$\left\lVert \frac{\partial L}{\partial W_1} \right\rVert_{\text{before}} \approx \;
+# \sigma_\varphi \cdot \left\lVert \frac{\partial L}{\partial W_1} \right\rVert_{\text{after}}$$
+#
+# Is that so? The cell compares the gradient of the first layer's weights $W_1$ in the two orders, before any training.
 
 # %%
 import tensorflow as tf
@@ -207,7 +272,7 @@ loss_function = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def first_gradient(activation, order):
-    """The length of the gradient of the first layer's weights; the same initial weights for both orders."""
+    """The norm of the gradient of the first layer's weights, from the same start."""
     keras.utils.set_random_seed(3)
     model = mlp(depth=2, width=48, activation=activation, normalization=order)
     with tf.GradientTape() as tape:
@@ -217,11 +282,13 @@ def first_gradient(activation, order):
 
 for name, function in functions.items():
     shrinks = first_gradient(name, "before") / first_gradient(name, "after")
-    print(f"{name:>8}: gradient before / after {shrinks:.2f}, standard deviation {function(normalised).std():.2f}")
+    std = function(normalised).std()
+    print(f"{name:>8}: gradient before / after {shrinks:.2f}, std {std:.2f}")
 
 # %% [markdown]
-# **At the same learning rate, "after" takes larger steps.** That is an advantage where steps are too small, and a danger where they are too
-# large. The whole curve moves along the learning rate:
+# A step of SGD is the learning rate times the gradient. So **at the same learning rate, "after" takes larger steps.** Larger steps are an
+# advantage where the steps are too small, and a danger where they are too large. If that is the reason, the whole curve of "after" should be that of
+# "before", moved to lower learning rates:
 
 # %% tags=["nbval-ignore-output"]
 from helpers.training import Sweep
@@ -229,26 +296,32 @@ from helpers.training import Sweep
 
 def only(**chosen):
     """The part of the results with these settings."""
-    kept = [at for at, point in enumerate(results.points) if chosen.items() <= point.items()]
+    points = enumerate(results.points)
+    kept = [at for at, point in points if chosen.items() <= point.items()]
     return Sweep([results.points[at] for at in kept], [results.runs[at] for at in kept])
 
 
-plots.learning_rate_sweep(
-    {order: only(activation="sigmoid", depth=4, normalization=order) for order in ("before", "after")}
-)
+plots.learning_rate_sweep({
+    order: only(activation="sigmoid", depth=4, normalization=order)
+    for order in ("before", "after")
+})
 
 # %% [markdown]
-# On the left "before" runs behind: it needs a higher rate to come as far as "after". On the right "after" falls, and "before" still stands.
-# Anyone who compares them at *one* learning rate finds the winner that this rate favours. Keep that in mind when you read that one design
-# beats another.
+# Compare the two ends. At the lowest rate, the order with the larger steps is ahead. At the highest rate, the order with the smaller
+# steps is ahead. Anyone who compares the two at *one* learning rate finds the winner that this rate favours. Keep that in mind when you read that one
+# design beats another.
 #
-# There is a second reason on the right-hand side. tanh and sigmoid are *bounded*: in the order "before" a layer never hands on more than 1, however wild
-# the step was. In the order "after", gamma and beta have the last word, nothing limits them, and the network can explode.
+# At the right end there is a second reason. tanh and sigmoid are *bounded*, so in the order "before" no layer can pass on a value above 1,
+# however large the last step was. In the order "after" the layer passes on $\gamma \hat z + \beta$ (with $\hat z$ for the normalised
+# value), and nothing bounds $\gamma$ and $\beta$, so the values can grow until the loss is no longer a number:
+#
+# $$\text{before: } \lvert \varphi(\gamma \hat z + \beta) \rvert \le 1
+# \qquad\qquad \text{after: } \lvert \gamma \hat z + \beta \rvert \text{ has no bound}$$
 #
 # ## The two edges, tested again
 #
-# A map of 30 cells has a largest and a smallest value even if there is nothing to find. So we take the two most extreme cells and run
-# them again with **8 new seeds** that had no part in choosing them, and four times as long.
+# A map of 30 cells has a largest and a smallest value even if all of its differences are luck. So we take the two most extreme cells and run
+# them again, four times as long, with **8 new seeds** that had no part in choosing these cells.
 
 # %%
 most_before, most_after = max(gaps, key=gaps.get), min(gaps, key=gaps.get)
@@ -262,20 +335,20 @@ def again(activation, depth, rate):
         "learning_rate": [rate],
         "normalization": ["before", "after"],
     }
-    settings = {"seeds": environment.seeds(8, skip=8), "steps": 600, "evaluate_every": 75}
-    new = sweep(point, functools.partial(mlp, width=48), dataset, **settings)
+    seeds = environment.seeds(8, skip=8)
+    new = sweep(point, network, dataset, seeds=seeds, steps=600, evaluate_every=75)
     return {order: new[{"normalization": order}] for order in ("before", "after")}
 
 
 # %% [markdown]
-# First the cell where **before** led most. Look at whether "after" ever recovers. (A network of NaNs answers "class 0" to every image, and
-# is right where that is the class.)
+# First the cell where **before** led most. Look at whether "after" ever recovers. (A network whose weights have become NaN, "not a number",
+# answers "class 0" to every image, and is right where the class is 0.)
 
 # %% tags=["nbval-ignore-output"]
 high_edge = again(*most_before)
 print("{}, {} layers, learning rate {:g}".format(*most_before))
-print(f"'after' ended in NaN with {len(high_edge['after'].diverged)} of 8 seeds, "
-      f"'before' with {len(high_edge['before'].diverged)}.")  # fmt: skip
+for order, runs in high_edge.items():
+    print(f"{order}: {len(runs.diverged)} of 8 seeds ended in NaN")
 plots.learning_curves(high_edge, statistics="recomputed")
 
 # %% [markdown]
@@ -287,110 +360,149 @@ print("{}, {} layers, learning rate {:g}".format(*most_after))
 plots.learning_curves(low_edge, statistics="recomputed")
 
 
-# %% tags=["nbval-ignore-output"]
+# %%
 def lead(first, second, step):
     """first - second in test accuracy after this many steps, paired by seed."""
-    at = first.evaluated_at.tolist().index(step)
-    return paired_difference(first.recomputed.test_accuracy[:, at], second.recomputed.test_accuracy[:, at])
+    at_step = first.evaluated_at.tolist().index(step)
+    return paired_difference(*[runs.recomputed.test_accuracy[:, at_step]
+                               for runs in (first, second)])
 
 
-before_leads = {step: lead(high_edge["before"], high_edge["after"], step) for step in (150, 600)}
-after_leads = {step: lead(low_edge["after"], low_edge["before"], step) for step in (150, 600)}
+before_leads, after_leads = {}, {}
 for step in (150, 600):
-    print(f"after {step} steps: 'before' leads by {before_leads[step]} at the high edge, "
-          f"'after' by {after_leads[step]} at the low one")  # fmt: skip
+    before_leads[step] = lead(high_edge["before"], high_edge["after"], step)
+    after_leads[step] = lead(low_edge["after"], low_edge["before"], step)
+
+# %% tags=["nbval-ignore-output"]
+for step in (150, 600):
+    print(f"after {step} steps, high edge: 'before' leads by {before_leads[step]}")
+    print(f"after {step} steps, low edge:  'after' leads by {after_leads[step]}")
 
 # %%
-print(f"At learning rate {most_before[2]:g} 'before' leads by more than 5 points:", before_leads[150].low > 0.05)
+print(f"At learning rate {most_before[2]:g} 'before' leads by more than 5 points:",
+      before_leads[150].low > 0.05)
 print("... and stays that far ahead to the end:", before_leads[600].low > 0.05)
-print(f"At learning rate {most_after[2]:g} 'after' leads by more than 5 points:", after_leads[150].low > 0.05)
-print("... and its lead shrinks to less than half:", after_leads[600].mean < after_leads[150].mean / 2)
+print(f"At learning rate {most_after[2]:g} 'after' leads by more than 5 points:",
+      after_leads[150].low > 0.05)
+print("... and its lead shrinks to less than half:",
+      after_leads[600].mean < after_leads[150].mean / 2)
 
 # %% [markdown]
-# So the two edges are of different kinds. On the left the other order is *late*. On the right it is *lost*.
+# The two edges ask different things of the order that is behind. At the low rate it only takes smaller steps, so it can catch up with more of them. At
+# the high rate its runs have diverged, and more steps do not help a network whose weights are NaN.
 #
 # ## A third edge: badly scaled weights
 #
-# Now draw the initial weights far too large, from a normal distribution with standard deviation 1. With tanh and 4 layers, look at what reaches the activation **before the first step**. Beyond the dotted lines tanh is flat, above 0.99:
-# a unit there is *saturated*, and passes almost no gradient back. Each order again gets its own best learning rate.
+# Now we draw the initial weights far too large: from a normal distribution with standard deviation 1. We take tanh and 4 layers, and look at what
+# reaches the activation **before the first step**. The derivative of tanh is
+#
+# $$\tanh'(z) = 1 - \tanh^2(z) ,$$
+#
+# so where $\lvert\tanh(z)\rvert > 0.99$ the derivative is below 0.02 and a unit passes almost no gradient back. Such a unit is called
+# *saturated*. The dotted lines in the figure mark this limit. Each order again gets its own best learning rate.
+#
+# **Predict:** which order ends ahead by more than 5 points of test accuracy, "before", "after" or "neither"?
+
+# %%
+my_prediction = None  # "before", "after" or "neither"
 
 # %%
 large = keras.initializers.RandomNormal(stddev=1.0)
 usual = keras.initializers.GlorotUniform(seed=0)
-print(f"Keras' own choice for 48 units: standard deviation {np.std(usual((48, 48))):.2f}")
+print(f"Keras' own choice for 48 units: std {np.std(usual((48, 48))):.2f}")
 
 # %% tags=["nbval-ignore-output"]
 from helpers.training import Probes
 
 large_sweep = sweep(
     {"learning_rate": rates, "normalization": ["before", "after"]},
-    functools.partial(mlp, width=48, depth=4, activation="tanh", initializer=large),
+    functools.partial(network, depth=4, activation="tanh", initializer=large),
     dataset,
-    seeds=8,
-    steps=150,
-    evaluate_every=150,
     probes=Probes(at=(0,)),
+    **settings,
 )
-large_weights = {order: best_runs(large_sweep, normalization=order) for order in ("before", "after")}
+large_weights = {
+    order: best_of([large_sweep[{"normalization": order, "learning_rate": rate}]
+                    for rate in rates])
+    for order in ("before", "after")
+}
 plots.saturation(large_weights)
 
-# %% [markdown]
-# "Before" puts the values back where the activation works, whatever the weights did. "After" repairs the *output* of an activation that has already
-# lost what it was told: most values are close to −1 or +1, however different the images were.
-
 # %%
-ends = {order: runs.recomputed.test_accuracy[:, -1] for order, runs in large_weights.items()}
-rescued = paired_difference(ends["before"], ends["after"])
-print("Weights far too large: at the best learning rate of each, 'before' is ahead by more than 5 points:",
-      rescued.low > 0.05)
+scores = {order: final(runs) for order, runs in large_weights.items()}
+rescued = paired_difference(scores["before"], scores["after"])
+clear = {"before": rescued.low > 0.05, "after": rescued.high < -0.05, "neither": True}
+ahead = next(order for order, holds in clear.items() if holds)
+predictions.compare("04, large weights", my_prediction, ahead, why=(
+    "Many people guess neither, because BatchNorm rescales the values in both "
+    "orders. In fact it matters whether it rescales them in front of tanh or behind, "
+    "because tanh maps all large values to nearly the same number."))
 
 # %% [markdown]
+# The order "before" returns the values to the range where the activation responds, whatever the weights did. The order "after" rescales the
+# *output* of the activation, when the information is already lost: most outputs are close to −1 or +1, however different the images were.
+#
 # ## Inconsistent use
 #
 # > **The lesson:** Placing BatchNorm after activation or using it inconsistently can reduce its effectiveness.
 #
-# With 4 layers we also left BatchNorm out of the second and the fourth. **Predict:** does that cost 5 points of accuracy or more, on average of
-# the three activations? Two answers: at the best learning rate of each, and at the highest of the five.
+# With 4 layers we also trained networks without BatchNorm in the second and in the fourth layer. **Predict:** does leaving out BatchNorm there cost 5 points of
+# accuracy or more, on average over the three activations? Give two answers: at the best learning rate of each network, and at the highest of the five.
 
 # %%
-my_prediction = None  # your guess, for example ("yes", "yes")
+my_prediction = None  # two of "yes" and "no": ("yes", "yes")
 
 # %% tags=["nbval-ignore-output"]
-inconsistent = {}
-for activation in activations:
-    pair = [at_best_rate(activation, 4, placement) for placement in ("before", "some")]
-    inconsistent[f"{activation}, best learning rate"] = paired_difference(*pair)
+inconsistent = {
+    f"{activation}, best learning rate": paired_difference(
+        *[at_best_rate(activation, 4, placement) for placement in ("before", "some")]
+    )
+    for activation in activations
+}
 for rate in (rates[0], rates[-1]):
     for activation in activations:
-        pair = [final(activation, 4, placement, rate) for placement in ("before", "some")]
+        pair = [final(at(activation, 4, where, rate)) for where in ("before", "some")]
         inconsistent[f"{activation}, learning rate {rate:g}"] = paired_difference(*pair)
-plots.interval_rows(inconsistent, margin=0.05, xlabel="all layers − every other layer (points)")
+plots.interval_rows(inconsistent, margin=0.05,
+                    xlabel="all layers − every other layer (points)")
 
 
 # %% [markdown]
-# For the verdict we need one number each: the average over the three activations, seed by seed.
+# The verdict needs one number for each of the two cases. With $d_{s,\varphi}$ for the difference of seed $s$ with the activation $\varphi$, we average over the
+# three activations first, and then give the mean over the eight seeds with its interval:
+#
+# $$d_s = \frac13 \sum_{\varphi} d_{s,\varphi}$$
 
 # %%
 best, highest = {}, {}
 for placement in ("before", "some"):
-    best[placement] = np.mean([at_best_rate(activation, 4, placement) for activation in activations], axis=0)
-    highest[placement] = np.mean([final(activation, 4, placement, rates[-1]) for activation in activations], axis=0)
+    each = [at_best_rate(function, 4, placement) for function in activations]
+    best[placement] = np.mean(each, axis=0)
+    each = [final(at(function, 4, placement, max(rates))) for function in activations]
+    highest[placement] = np.mean(each, axis=0)
 
 some_loss = paired_difference(best["before"], best["some"])
 some_edge = paired_difference(highest["before"], highest["some"])
-print("your prediction:", "none yet" if my_prediction is None else my_prediction, end=" · ")
-print("measured:", tuple("yes" if gap.low > 0.05 else "no" if gap.high < 0.05 else "open" for gap in (some_loss, some_edge)))
-print("sigmoid loses the lowest rate, too:", inconsistent["sigmoid, learning rate 0.03"].low > 0.05)
+
+# %%
+lowest = inconsistent["sigmoid, learning rate 0.03"].low > 0.05
+print("sigmoid loses 5 points or more at the lowest rate, too:", lowest)
+costs = tuple("yes" if gap.low > 0.05 else "no" if gap.high < 0.05 else "open"
+              for gap in (some_loss, some_edge))
+predictions.compare("04, inconsistent use", my_prediction, costs, why=(
+    "Many people give the same answer twice. In fact a layer without BatchNorm "
+    "passes on whatever scale its weights give, so it is the range of learning rates "
+    "that narrows. A network may still do well at the rate that suits it best."))
 
 # %% [markdown]
-# So here the lesson is right in its own words: it *can* reduce the effectiveness. What is lost is freedom in the choice of the learning rate:
-# ReLU and tanh lose the high ones, sigmoid the low ones.
+# Here the lesson's own words are careful: inconsistent use *can* reduce the effectiveness. Read the rows of the figure one by one: which
+# activations lose the high learning rates, and which the low ones? What a network can lose is freedom in the choice of the learning rate.
 #
 # ## What others found
 #
 # A well-known comparison on large images is the
 # [caffenet-benchmark](https://github.com/ducha-aiki/caffenet-benchmark) (`batchnorm.md`, 2017; paper: Mishkin et al., arXiv:1606.02228): two architectures on
-# ImageNet at 128 pixels, one run for each cell. Cover one column and ask which order you would choose. Then look at the other.
+# ImageNet at 128 pixels, with one run for each cell. Cover one column and ask which order you would choose. Then look at the other column.
 #
 # | Batch Normalization | CaffeNet | GoogLeNet |
 # |---|---|---|
@@ -398,27 +510,31 @@ print("sigmoid loses the lowest rate, too:", inconsistent["sigmoid, learning rat
 # | before | 0.474; 0.478 with gamma and beta | 0.603–0.607 |
 # | after | **0.499**; 0.493 with gamma and beta | 0.584–0.596 |
 #
-# One column says *after*, the other says *before*, or rather *none*. That is no contradiction to what you saw: the answer depends on the network and its settings.
+# In one column *after* is best. In the other column *before* is better than *after*, and *none* is best. The two columns do not contradict each other, nor what you saw:
+# the answer depends on the network and on its settings.
 #
-# - **For before:** Ioffe & Szegedy 2015 (arXiv:1502.03167, Section 3.2), who invented it.
+# - **For before:** Ioffe & Szegedy 2015 (arXiv:1502.03167, Section 3.2), who invented Batch Normalization.
 # - **Not so sure:** F. Chollet reports in 2016 that recent code by Christian (Szegedy) "applies relu before BN" (keras-team/keras#1802).
-# - **Against before:** Chen et al. 2019 (arXiv:1905.05928) advise not to place it before ReLU.
+# - **Against before:** Chen et al. 2019 (arXiv:1905.05928) advise not to place BatchNorm before ReLU.
 #
 # ## Explore
 #
-# All that was measured, one activation and depth at a time. Find out:
+# Here is everything that was measured, one activation and one depth at a time. Find out:
 #
-# 1. With 2 layers, for which activations does "both" break down where "after" does?
+# 1. With 2 layers, for which activations does "both" break down at the rates where "after" does?
 # 2. Follow "none" with ReLU and with tanh: which of the two endures higher learning rates with 2 layers? And with 4?
-# 3. With 4 layers there is an activation with which "none" never starts, whatever the rate. Which one? And with 2 layers?
+# 3. With 4 layers, is there an activation with which "none" does not train at any rate? And with 2 layers?
 #
 # (The buttons need a running notebook. On a page without one you see a picture of the first position.)
 #
-# <details><summary>What you should have seen (open this afterwards)</summary>
+# <details><summary>What to expect, and why (open this afterwards)</summary>
 #
-# 1. With tanh and sigmoid, at the highest rate. With ReLU neither of the two breaks down.
-# 2. With 2 layers tanh: it falls only at the highest rate, ReLU one rate earlier. With 4 layers both fall at that earlier rate.
-# 3. Sigmoid. With 2 layers it does start, but needs high rates.
+# 1. With tanh and sigmoid, if with any, and at the highest rate: in "both" as in "after" BatchNorm is the last part of a layer, so $\gamma$
+#    and $\beta$ can grow without a bound. With ReLU the order "before" has no bound either, so you should see no such difference.
+# 2. tanh, with 2 layers: it is bounded and ReLU is not. With more layers the bound helps less, because one saturated layer is enough
+#    to stop the gradient.
+# 3. Sigmoid: its derivative is at most 1/4, so four layers in a row leave the first one less than 1/256 of the gradient, by the
+#    activations alone. With 2 layers it is 1/16, which a high rate can make up for.
 #
 # </details>
 
@@ -430,8 +546,8 @@ PlacementExplorer(results)
 # %% [markdown]
 # ## The verdict
 #
-# "Critical" is a strong word. The rule asks for a lead of 5 points at the best learning rate. The edges count only
-# with the seeds that did not choose them. *Contested* means that the evidence points both ways.
+# "Critical" is a strong word, so the rule asks for a lead of 5 points at the best learning rate. The edges count only
+# with the new seeds, which had no part in choosing them. *Contested* means that the evidence points both ways.
 
 # %%
 from helpers import claims
@@ -443,24 +559,31 @@ def best_of_both_depths(activation, order):
 
 evidence = {
     f"order_{activation}": paired_difference(
-        best_of_both_depths(activation, "before"), best_of_both_depths(activation, "after")
+        *[best_of_both_depths(activation, order) for order in ("before", "after")]
     )
     for activation in activations
 }
 evidence["edge_before"], evidence["edge_after"] = before_leads[150], after_leads[150]
 evidence["some_loss"], evidence["some_edge"] = some_loss, some_edge
 card = claims.verdict("C3", evidence)
-claims.record(
-    card, dataset, grid=repr(results.runs[0]), edge_before=repr(high_edge["after"]), edge_after=repr(low_edge["after"])
-)
+claims.record(card, dataset, grid=repr(results.runs[0]),
+              edge_before=repr(high_edge["after"]), edge_after=repr(low_edge["after"]))
 card
+
+# %% [markdown]
+# ## Your predictions
+#
+# How many of your predictions in this notebook came true? A surprise is worth a second look: the name tells you its place.
+
+# %%
+predictions.summary()
 
 # %% [markdown]
 # ## What to take along
 #
-# - *Before* is the convention, and the robust choice: it tolerates high learning rates with tanh and sigmoid, and badly scaled weights.
-# - It is not *critical*: with a learning rate that suits each, before and after end within 5 points of each other.
-# - Comparing two designs at one learning rate measures the learning rate as much as the designs. Tune both.
-# - Use it in every hidden layer: leaving some out leaves you fewer learning rates that work, and leaving all out fewer still.
+# - *Before* is the convention, and the more robust choice where weights or learning rates are extreme: a bounded activation stays bounded, and badly scaled weights are repaired in front of it.
+# - Whether the order is *critical* depends on the learning rate: "after" takes larger steps at the same rate. Compare the two with each at its own best rate.
+# - A comparison of two designs at one learning rate measures the learning rate as much as the designs. Tune both.
+# - Use BatchNorm in every hidden layer: a layer without it passes on whatever scale its weights give, so fewer learning rates may work.
 #
 # **Next:** [05 · Training and inference](05_training_and_inference.ipynb), where the same network gives two different answers.

@@ -4,7 +4,12 @@
 # **Time:** about 115 minutes, in as many sittings as you like · **Before this:** [06](06_batchnorm_vs_dropout.ipynb)
 #
 # After this notebook you will have answered the lesson's four questions with reasons, and you will have written Batch Normalization yourself:
-# forward, backward, with a memory, folded away for inference, and in Keras, where most of the mistakes are made.
+# the forward pass, the moving averages, the backward pass, the folding for inference, and its use in Keras.
+#
+# One formula stands behind nearly all exercises. With $x$ for the input, $\mu$ and $\sigma^2$ for the mean and the variance of each feature,
+# $\epsilon$ for the small constant that keeps the root away from 0, and $\gamma$ and $\beta$ for the trained scale and shift:
+#
+# $$y = \gamma \, \hat x + \beta , \qquad \hat x = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}$$
 
 # %% tags=["setup"]
 import helpers
@@ -12,11 +17,11 @@ import helpers
 # %% [markdown]
 # ## How an exercise works
 #
-# Write your answer where it says `# YOUR CODE HERE`, run the cell, then run the check below it. The check says what is right, and, if something is not, which mistake it looks like.
-# You can check as often as you like, and you get points for the parts that work.
+# Write your answer where the cell says `# YOUR CODE HERE`, run the cell, and then run the check below the cell. The check says what is right. If something is wrong,
+# the check says which mistake your answer looks like. You can check as often as you like, and you get points for the parts that work.
 #
-# Stuck? `hint("normalize")` gives a first hint, a second call says more. `solution("normalize")` tells you what to try first, and with `reveal=True` it shows an answer.
-# An exercise that you leave alone says "not attempted"; nothing breaks.
+# If you are stuck, `hint("normalize")` gives a first hint, and a second call says more. `solution("normalize")` tells you what to try first, and with `reveal=True` it shows an answer.
+# The check of an exercise that you skip says "not attempted", and you can go on with the next one.
 
 # %%
 import numpy as np
@@ -31,7 +36,7 @@ hint("normalize")
 #
 # *easy · about 2 minutes and 2 points each*
 #
-# Four questions of the lesson. Pick the answer whose *reason* is right as well. Every option gets a reply; in Exercise 1 two options are right, and one is enough.
+# Here are four questions of the lesson. Pick the answer whose *reason* is right as well. The check replies to every option. In Exercise 1 two options are right, and one of them is enough.
 
 # %% [markdown]
 # ### Exercise 1
@@ -112,14 +117,14 @@ check("quiz2", quiz2)
 # %% [markdown]
 # ## The forward pass
 #
-# The arrays are NumPy's. The first line of each function turns a list into an array, so that you can call it with either.
+# Your functions work on NumPy arrays. The first line of each function turns its input into an array, so that you can also call the function with a list.
 
 # %% [markdown]
 # ### Normalise a batch
 #
 # *easy · about 5 minutes · 4 points*
 #
-# Give every column of a batch mean 0 and standard deviation 1.
+# Give every column of a batch mean 0 and standard deviation 1 (up to epsilon): compute $\hat x$ with the mean and the variance over the batch.
 
 
 # %% nbgrader={"schema_version": 3, "grade_id": "normalize", "solution": true, "grade": false, "locked": false, "task": false}
@@ -144,7 +149,7 @@ check("normalize", normalize)
 #
 # *medium · about 8 minutes · 6 points*
 #
-# Normalise each feature or channel over all other axes, then scale by gamma and shift by beta.
+# Normalise each feature or channel over all other axes, then scale by gamma and shift by beta: compute $y = \gamma \hat x + \beta$ for arrays of any rank from 2 on.
 
 
 # %% nbgrader={"schema_version": 3, "grade_id": "batchnorm_forward", "solution": true, "grade": false, "locked": false, "task": false}
@@ -170,14 +175,14 @@ check("batchnorm_forward", batchnorm_forward)
 # %% [markdown]
 # ## Moving averages
 #
-# In training a batch normalises itself. For predictions the layer needs a memory.
+# In training the layer normalises each batch with the statistics of that batch. At inference it uses moving averages of the statistics in their place, because a prediction must not depend on the other examples of its batch.
 
 # %% [markdown]
 # ### Move the moving averages
 #
 # *easy · about 5 minutes · 4 points*
 #
-# Mix the statistics of one batch into the moving averages, as Keras does.
+# Mix the mean and the variance of one batch into the moving averages, with the momentum as Keras uses it.
 
 
 # %% nbgrader={"schema_version": 3, "grade_id": "update_moving", "solution": true, "grade": false, "locked": false, "task": false}
@@ -205,7 +210,7 @@ check("update_moving", update_moving)
 #
 # *easy · about 6 minutes · 3 points*
 #
-# Find the fewest steps after which the moving average has covered a given fraction of the way from its start to the truth.
+# All batches have the same mean, and the moving average starts somewhere else. Find the fewest steps after which the average has covered a given fraction of the way from its start to that mean.
 
 
 # %% nbgrader={"schema_version": 3, "grade_id": "warm_up_steps", "solution": true, "grade": false, "locked": false, "task": false}
@@ -232,7 +237,7 @@ check("warm_up_steps", warm_up_steps)
 #
 # *medium · about 15 minutes · 8 points*
 #
-# Write the layer: it normalises with the batch in training and with its memory at inference.
+# Write the layer. In training it normalises with the statistics of the batch and updates its moving averages. At inference it normalises with the moving averages and updates nothing.
 
 
 # %% nbgrader={"schema_version": 3, "grade_id": "BatchNorm", "solution": true, "grade": false, "locked": false, "task": false}
@@ -284,7 +289,10 @@ check("BatchNorm", BatchNorm)
 #
 # *hard · about 20 minutes · 8 points*
 #
-# Send the gradient of the loss back through a training batch, to x, gamma and beta.
+# Compute the gradients of the loss $L$ with respect to x, gamma and beta, for a batch in training. You are given $\partial L / \partial y$. Mind that $x$ acts on $y$ by three paths:
+# directly, through the mean and through the variance:
+#
+# $$\frac{\partial L}{\partial x} = \text{(direct)} + \text{(through } \mu) + \text{(through } \sigma^2)$$
 
 
 # %% nbgrader={"schema_version": 3, "grade_id": "batchnorm_backward", "solution": true, "grade": false, "locked": false, "task": false}
@@ -320,7 +328,10 @@ check("batchnorm_backward", batchnorm_backward)
 #
 # *medium · about 10 minutes · 5 points*
 #
-# Make one Dense layer that gives at inference what Dense and BatchNorm give together.
+# Find the kernel $W'$ and the bias $b'$ of one Dense layer that computes at inference what a Dense layer (kernel $W$, bias $b$) and its BatchNorm compute together,
+# with $m$ and $v$ for the moving mean and variance:
+#
+# $$x W' + b' = \gamma \, \frac{(x W + b) - m}{\sqrt{v + \epsilon}} + \beta \qquad \text{for every } x$$
 
 
 # %% nbgrader={"schema_version": 3, "grade_id": "fold_batchnorm", "solution": true, "grade": false, "locked": false, "task": false}
@@ -346,7 +357,7 @@ check("fold_batchnorm", fold_batchnorm)
 # %% [markdown]
 # ## In Keras
 #
-# The four mistakes of this part cost the most time in practice. The checks look at what your models *do*, so any way of building them is fine.
+# In Keras the layer is ready-made, so the mistakes are in its use: the order of the layers, the mode, freezing, and stale statistics. The checks look at what your models *compute*, so you may build them in any way.
 
 # %%
 from helpers import environment
@@ -361,7 +372,7 @@ import tensorflow as tf
 #
 # *easy · about 5 minutes · 5 points*
 #
-# Build the lesson's network: 128 and 64 hidden units with BatchNorm, as Keras sets it up, before each ReLU, then one output.
+# Build the lesson's network: hidden layers of 128 and of 64 units, BatchNorm with Keras' own settings before each ReLU, and a last layer with one output.
 
 
 # %% nbgrader={"schema_version": 3, "grade_id": "build_model", "solution": true, "grade": false, "locked": false, "task": false}
@@ -392,7 +403,7 @@ check("build_model", build_model)
 #
 # *medium · about 8 minutes · 5 points*
 #
-# Repair the training step below, so that BatchNorm is trained as well as used.
+# The training step below never updates the moving averages, as the printed line shows. Repair the step, so that BatchNorm normalises with the batch and tracks its statistics.
 
 
 # %%
@@ -408,8 +419,9 @@ def broken_train_step(model, optimizer, loss_fn, x, y):
 norm = keras.layers.BatchNormalization()
 model = keras.Sequential([keras.Input((3,)), norm, keras.layers.Dense(1)])
 x, y = np.full((8, 3), 5.0), np.ones((8, 1))
+squared_error = keras.losses.MeanSquaredError()
 for _ in range(20):
-    broken_train_step(model, keras.optimizers.SGD(0.01), keras.losses.MeanSquaredError(), x, y)
+    broken_train_step(model, keras.optimizers.SGD(0.01), squared_error, x, y)
 print("every x is 5, and after 20 steps the moving mean is", norm.moving_mean.numpy())
 
 
@@ -435,7 +447,7 @@ check("train_step", train_step)
 #
 # *medium · about 10 minutes · 5 points*
 #
-# Prepare a trained model for fine-tuning: every BatchNorm stays in inference mode, all other layers can learn.
+# Prepare a trained model for fine-tuning on new data: every BatchNorm layer stays in inference mode, so that the new data do not change its statistics, and all other layers can learn.
 
 
 # %% nbgrader={"schema_version": 3, "grade_id": "freeze", "solution": true, "grade": false, "locked": false, "task": false}
@@ -469,7 +481,10 @@ check("freeze", freeze)
 #
 # *hard · about 15 minutes · 6 points*
 #
-# Make the moving statistics those of the data x under the present weights, without changing a weight.
+# The moving statistics of a model may be out of date, after fine-tuning or on a new kind of data. Compute them anew from the data x with the present weights, without changing a weight. For $K$ batches with the means $\mu_k$
+# (and in the same way for the variances):
+#
+# $$m = \frac1K \sum_{k=1}^{K} \mu_k$$
 
 
 # %% nbgrader={"schema_version": 3, "grade_id": "recalibrate", "solution": true, "grade": false, "locked": false, "task": false}
@@ -501,14 +516,24 @@ check("recalibrate", recalibrate)
 # %% [markdown]
 # ## Your points
 #
-# The report shows what you have and what to read again. With a file name it is also written to a text file that you can hand in: `report(save="my_report.txt")` puts it beside this notebook.
+# The report shows how many points you have and what to read again. If you want to hand it in, `report(save="my_report.txt")` also writes it to a text file beside this notebook.
 
 # %%
 report()
+
+# %% [markdown]
+# ## Your predictions
+#
+# How many of your predictions in the whole course came true? A surprise shows what you have learned, so read those places again.
+
+# %%
+from helpers import predictions
+
+predictions.summary_of_course()
 
 # %% [markdown]
 # ## Where to go next
 #
 # > **The lesson:** In the next lesson, we will dive into Optimization Algorithms and see how different optimizers control learning dynamics in deep networks.
 #
-# You have seen how far BatchNorm lets you raise the learning rate. The optimiser is the other half of that story.
+# You have seen that the learning rate which suits a network depends on BatchNorm. The next lesson asks what the optimiser makes of that learning rate.

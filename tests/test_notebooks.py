@@ -96,7 +96,9 @@ def test_a_hidden_cell_is_hidden_everywhere_and_says_what_it_draws(notebook):
         folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
         if "setup" not in cell.metadata.get("tags", []):
             assert folded == ("hide-input" in cell.metadata.get("tags", [])), cell.source
+            assert folded == (cell.metadata.get("cellView") == "form"), cell.source  # how Colab folds a cell
             assert not folded or cell.source.startswith("# Draws "), cell.source
+            assert not folded or len(cell.source.strip().splitlines()) <= 20, cell.source
 
 
 def test_no_cell_is_skipped_or_expected_to_fail(notebook):
