@@ -25,7 +25,10 @@ class Explorer:
     `draw(**values)`, which takes the value of each control by its name, draws onto the figure's emptied axes and
     returns the description in words. `plot` holds the present figure and words, `widget` the whole box.
     In a notebook the last line of a cell shows it: live where there is a kernel, else as a picture with its words.
+    `module` names the script in docs/static/explorers/ that draws the same on the site, from what `state()` returns.
     """
+
+    module = None
 
     def __init__(self, controls, figure):
         self.controls, self.figure = controls, figure
@@ -48,6 +51,14 @@ class Explorer:
     def draw(self, **values):
         """Draw onto the axes of `self.figure` for these values of the controls; return the description."""
         raise NotImplementedError(f"{type(self).__name__} must define draw({', '.join(self.controls)}).")
+
+    def data(self):
+        """What the script on the site needs beside the controls, as JSON can hold it: {name: value}."""
+        return {}
+
+    def state(self):
+        """What the script on the site begins with, as JSON can hold it: the controls, and `data()`."""
+        return {"controls": {name: _stored(control) for name, control in self.controls.items()}, **self.data()}
 
     def _redraw(self, _change=None):
         # Emptied rather than made anew: ticks and labels are the slow part of a figure.
@@ -73,7 +84,25 @@ class Explorer:
             "image/png": self._png,
             "text/plain": self.plot.caption,
         }
-        return data, {"image/png": {"alt": self.plot.caption}}
+        metadata = {"image/png": {"alt": self.plot.caption}}
+        if self.module:  # as metadata: a notebook shows what it always did, and no comparison of outputs looks there
+            metadata["explorer"] = {"module": self.module, "state": self.state()}
+        return data, metadata
+
+
+def _stored(control):
+    """A control as JSON can hold it: its label and value, and its choices or the ends of its range."""
+    stored = {"label": control.description, "value": control.value}
+    if isinstance(control, widgets.FloatLogSlider):
+        count = round((control.max - control.min) / control.step) + 1
+        options = [control.base ** (control.min + i * control.step) for i in range(count)]
+        return stored | {"options": options, "texts": [f"{option:.0e}" for option in options]}
+    if hasattr(control, "options"):
+        texts = [option if isinstance(option, str) else f"{option:g}" for option in control.options]
+        # Buttons stand side by side; the options of a slider lie on a line.
+        buttons = isinstance(control, widgets.ToggleButtons)
+        return stored | {"options": list(control.options), "texts": texts, "buttons": buttons}
+    return stored | {"min": control.min, "max": control.max, "step": control.step}
 
 
 class NormalizationExplorer(Explorer):
@@ -81,6 +110,8 @@ class NormalizationExplorer(Explorer):
 
     The batch is drawn once from a normal distribution (seed 2) and then moved, stretched and given an outlier.
     """
+
+    module = "normalisation"
 
     def __init__(self):
         self._noise = np.random.default_rng(2).normal(size=128)
@@ -105,6 +136,9 @@ class NormalizationExplorer(Explorer):
             },
             figure,
         )
+
+    def data(self):
+        return {"noise": self._noise.tolist(), "jitter": self._jitter.round(3).tolist()}
 
     def draw(self, batch_size, mean, spread, outlier, gamma, beta, epsilon):
         raw = mean + spread * self._noise[:batch_size, None]
@@ -165,6 +199,7 @@ class MomentumExplorer(Explorer):
     The batches are drawn once (seed 0): 32 examples each from a normal distribution of mean 5 and standard deviation 3.
     """
 
+    module = "momentum"
     TRUTH, STD, BATCH_SIZE, STEPS = 5.0, 3.0, 32, 600
 
     def __init__(self):
@@ -181,6 +216,11 @@ class MomentumExplorer(Explorer):
             },
             figure,
         )
+
+    def data(self):
+        return {
+            "batchMeans": self._batch_means.tolist(), "truth": self.TRUTH, "std": self.STD, "batchSize": self.BATCH_SIZE
+        }  # fmt: skip
 
     def moving_mean(self, momentum):
         """The moving mean after 0, 1, 2, ... batches: an array of STEPS + 1 values."""
