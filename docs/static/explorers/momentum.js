@@ -17,9 +17,9 @@ function movingMean(momentum, { batchMeans }) {
 export function describe({ momentum, steps }, state) {
   const { truth, std, batchSize, controls } = state,
     reached = movingMean(momentum, state)[steps];
-  const name = controls.momentum.texts[controls.momentum.options.indexOf(momentum)];
+  const { options, texts } = controls.find(({ name }) => name === "momentum");
   const words =
-    `After ${steps > 1 ? `${steps} batches` : "1 batch"} with momentum ${name} the moving mean is ${fixed(reached, 2)}; ` +
+    `After ${steps > 1 ? `${steps} batches` : "1 batch"} with momentum ${texts[options.indexOf(momentum)]} the moving mean is ${fixed(reached, 2)}; ` +
     `the truth is ${fixed(truth, 2)}. Covered: ${percent(reached / truth, 1)}; ` +
     `the formula 1 − momentum^k says ${percent(1 - momentum ** steps, 1)}.`;
   if (momentum === 0) return `${words} Momentum 0 remembers the last batch only: no delay, and all of its noise.`;

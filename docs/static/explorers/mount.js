@@ -13,16 +13,16 @@ const STYLE = `
   .explorer { font-size: 0.9375rem; line-height: 1.4; color: var(--explorer-ink); }
   fieldset { border: 0; margin: 0 0 0.5rem; padding: 0; min-width: 0; }
   .controls { display: grid; gap: 0 1.5rem; grid-template-columns: repeat(auto-fit, minmax(min(280px, 100%), 1fr)); }
-  .row { display: grid; grid-template-columns: 5.5rem 1fr 3.5rem; gap: 0.5rem; align-items: center; min-height: 2rem; }
-  .row > :first-child { text-align: right; }
-  .row.buttons { grid-template-columns: 5.5rem 1fr; margin: 0; }
+  .row { display: grid; grid-template-columns: 6.25rem 1fr 3.5rem; gap: 0.5rem; align-items: center; min-height: 2rem; }
+  .row > :first-child { text-align: right; white-space: nowrap; }
+  .row.buttons { grid-template-columns: 6.25rem 1fr; margin: 0; }
   .buttons > div { display: flex; flex-wrap: wrap; gap: 0 1rem; }
   .buttons label { display: flex; gap: 0.35rem; align-items: center; min-height: 2rem; cursor: pointer; }
   output { font-variant-numeric: tabular-nums; }
   input { accent-color: var(--explorer-0); margin: 0; }
   input[type="range"] { width: 100%; height: 1.75rem; }
   input:focus-visible { outline: 2px solid var(--explorer-0); outline-offset: 2px; border-radius: 2px; }
-  svg { display: block; overflow: visible; }
+  svg { display: block; }
   text { font-size: 12.5px; fill: var(--explorer-ink); }
   .label { paint-order: stroke; stroke: var(--explorer-paper); stroke-width: 4px; stroke-linejoin: round; }
   .grid { stroke: var(--explorer-faint); stroke-width: 1; }
@@ -59,12 +59,12 @@ export function mount(place, explorer, state) {
     speak = setTimeout(() => (spoken.textContent = words.textContent), PAUSE);
   }
 
-  for (const [name, control] of Object.entries(state.controls)) {
-    values[name] = control.value;
+  for (const control of state.controls) {
+    values[control.name] = control.value;
     const make = control.buttons ? buttons : slider;
     controls.append(
-      make(name, control, (value) => {
-        values[name] = value;
+      make(control, (value) => {
+        values[control.name] = value;
         changed();
       }),
     );
@@ -78,7 +78,7 @@ export function mount(place, explorer, state) {
 }
 
 /** A row with a slider. One over `options` goes by their positions and shows their texts. */
-function slider(name, { label, value, options, texts, min = 0, max, step = 1 }, report) {
+function slider({ name, label, value, options, texts, min = 0, max, step = 1 }, report) {
   const row = document.createElement("div"),
     input = document.createElement("input");
   row.className = "row";
@@ -108,7 +108,7 @@ function nearest(options, value) {
 }
 
 /** A group of radio buttons, one for each option. */
-function buttons(name, { label, value, options, texts }, report) {
+function buttons({ name, label, value, options, texts }, report) {
   const row = document.createElement("div"),
     group = document.createElement("div"),
     caption = document.createElement("span");
