@@ -412,7 +412,7 @@ print("sigmoid loses the lowest rate, too:", inconsistent["sigmoid, learning rat
 # 2. Follow "none" with ReLU and with tanh: which of the two endures higher learning rates with 2 layers? And with 4?
 # 3. With 4 layers there is an activation with which "none" never starts, whatever the rate. Which one? And with 2 layers?
 #
-# (The buttons need a running notebook. On a page without one you see a picture of the first position.)
+# (The buttons work in a running notebook and on the course's site. Elsewhere you see a picture of the first position.)
 #
 # <details><summary>What you should have seen (open this afterwards)</summary>
 #
