@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import html
+import json
 import re
 import shutil
 import sys
@@ -55,6 +57,7 @@ if repository:
     }
 
 alternative_texts = {}
+explorers = {}
 
 
 def copy_notebooks(_app):
@@ -75,7 +78,10 @@ def copy_notebooks(_app):
                 if "image/png" in output.get("data", {}):
                     png = base64.b64decode(output.data["image/png"])
                     alt = output.metadata.get("image/png", {}).get("alt")
-                    alternative_texts[hashlib.sha256(png).hexdigest()] = alt or words
+                    name = hashlib.sha256(png).hexdigest()
+                    alternative_texts[name] = alt or words
+                    if "explorer" in output.metadata:
+                        explorers[name] = output.metadata["explorer"]
         nbformat.write(notebook, HERE / "notebooks" / path.name)
 
 
@@ -84,6 +90,23 @@ def add_alternative_texts(_app, doctree):
     for image in doctree.findall(nodes.image):
         if alt := alternative_texts.get(Path(image["uri"]).stem):
             image["alt"] = alt
+
+
+def add_explorers(_app, doctree):
+    """Put the picture of an explorer into the place that its script, where there are scripts, brings to life."""
+    for image in list(doctree.findall(nodes.image)):
+        if explorer := explorers.get(Path(image["uri"]).stem):
+            state = json.dumps(explorer["state"], separators=(",", ":")).replace("<", r"\u003c")
+            place = f'<div data-explorer="{html.escape(explorer["module"])}">'
+            begin = f'{place}<script type="application/json">{state}</script>'
+            image.replace_self([nodes.raw("", begin, format="html"), image, nodes.raw("", "</div>", format="html")])
+
+
+def add_explorer_scripts(app, _pagename, _template, context, _doctree):
+    """Give the pages with explorers their loader and colours."""
+    if "data-explorer" in context.get("body", ""):
+        app.add_css_file("explorers/explorers.css")
+        app.add_js_file("explorers/load.js", loading_method="defer")
 
 
 def add_playground(app, pagename, *_):
@@ -99,4 +122,6 @@ def setup(app):
     app.connect("builder-inited", copy_notebooks)
     app.connect("builder-inited", lambda _app: playground.write_digits(HERE / "static" / "playground" / "digits.js"))
     app.connect("html-page-context", add_playground)
+    app.connect("html-page-context", add_explorer_scripts)
     app.connect("doctree-read", add_alternative_texts)
+    app.connect("doctree-read", add_explorers)

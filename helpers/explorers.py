@@ -6,6 +6,7 @@ a running kernel. Core widgets alone, so that everything works with ipywidgets 7
 
 import base64
 import html
+import itertools
 import math
 
 from helpers.environment import needed_for
@@ -14,7 +15,7 @@ with needed_for("An explorer"):
     import ipywidgets as widgets
 import numpy as np
 
-from helpers import batchnorm, shift
+from helpers import batchnorm, explorer_states, shift
 from helpers.plots import COLORS, LINESTYLES, MARKERS, PERCENTILES, Plot, accuracy_by_rate, new_figure, ridge
 
 
@@ -25,7 +26,10 @@ class Explorer:
     `draw(**values)`, which takes the value of each control by its name, draws onto the figure's emptied axes and
     returns the description in words. `plot` holds the present figure and words, `widget` the whole box.
     In a notebook the last line of a cell shows it: live where there is a kernel, else as a picture with its words.
+    `module` names the script in docs/static/explorers/ that draws the same on the site, from what `state()` returns.
     """
+
+    module = None
 
     def __init__(self, controls, figure):
         self.controls, self.figure = controls, figure
@@ -48,6 +52,18 @@ class Explorer:
     def draw(self, **values):
         """Draw onto the axes of `self.figure` for these values of the controls; return the description."""
         raise NotImplementedError(f"{type(self).__name__} must define draw({', '.join(self.controls)}).")
+
+    def data(self):
+        """What the script on the site needs beside the controls, as JSON can hold it: {name: value}."""
+        return {}
+
+    def state(self):
+        """What the script on the site begins with, as JSON can hold it: the controls, and `data()`."""
+        # A list, since a stored notebook has its names in alphabetical order.
+        return {
+            "controls": [explorer_states.control(name, control) for name, control in self.controls.items()],
+            **self.data(),
+        }
 
     def _redraw(self, _change=None):
         # Emptied rather than made anew: ticks and labels are the slow part of a figure.
@@ -73,7 +89,10 @@ class Explorer:
             "image/png": self._png,
             "text/plain": self.plot.caption,
         }
-        return data, {"image/png": {"alt": self.plot.caption}}
+        metadata = {"image/png": {"alt": self.plot.caption}}
+        if self.module:  # as metadata: a notebook shows what it always did, and no comparison of outputs looks there
+            metadata["explorer"] = {"module": self.module, "state": self.state()}
+        return data, metadata
 
 
 class NormalizationExplorer(Explorer):
@@ -81,6 +100,8 @@ class NormalizationExplorer(Explorer):
 
     The batch is drawn once from a normal distribution (seed 2) and then moved, stretched and given an outlier.
     """
+
+    module = "normalisation"
 
     def __init__(self):
         self._noise = np.random.default_rng(2).normal(size=128)
@@ -105,6 +126,9 @@ class NormalizationExplorer(Explorer):
             },
             figure,
         )
+
+    def data(self):
+        return {"noise": self._noise.tolist(), "jitter": self._jitter.round(3).tolist()}
 
     def draw(self, batch_size, mean, spread, outlier, gamma, beta, epsilon):
         raw = mean + spread * self._noise[:batch_size, None]
@@ -165,6 +189,7 @@ class MomentumExplorer(Explorer):
     The batches are drawn once (seed 0): 32 examples each from a normal distribution of mean 5 and standard deviation 3.
     """
 
+    module = "momentum"
     TRUTH, STD, BATCH_SIZE, STEPS = 5.0, 3.0, 32, 600
 
     def __init__(self):
@@ -181,6 +206,11 @@ class MomentumExplorer(Explorer):
             },
             figure,
         )
+
+    def data(self):
+        return {
+            "batchMeans": self._batch_means.tolist(), "truth": self.TRUTH, "std": self.STD, "batchSize": self.BATCH_SIZE
+        }  # fmt: skip
 
     def moving_mean(self, momentum):
         """The moving mean after 0, 1, 2, ... batches: an array of STEPS + 1 values."""
@@ -248,6 +278,7 @@ class PlacementExplorer(Explorer):
     with the highest training accuracy. Raises ValueError where the sweep lacks one of them.
     """
 
+    module = "placement"
     PLACES = ("none", "before", "after", "both", "some")
     TRAINED = 0.9
 
@@ -275,16 +306,34 @@ class PlacementExplorer(Explorer):
             figure,
         )
 
+    def data(self):
+        choices = itertools.product(*(self.controls[name].options for name in ("activation", "depth")))
+        rows = [{"activation": activation, "depth": depth, "places": self._rows(activation, depth)}
+                for activation, depth in choices]  # fmt: skip
+        return {
+            "rates": [f"{rate:g}" for rate in self._rates], "seeds": len(self._sweep.runs[0].seeds),
+            "trained": 100 * self.TRAINED, "rows": explorer_states.placement(rows, self._rates),
+        }  # fmt: skip
+
+    def _rows(self, activation, depth):
+        """{place: (rates, mean accuracies, position of the best rate, at how many rates every seed trains)}."""
+        rows = {}
+        for place in self.PLACES:
+            point = {"activation": activation, "depth": depth, "normalization": place}
+            rates, accuracies = accuracy_by_rate(self._sweep, **point)
+            if len(rates):
+                best = accuracy_by_rate(self._sweep, score="train_accuracy", **point)[1].mean(axis=1).argmax()
+                trained = (accuracies > self.TRAINED).all(axis=1).sum()
+                rows[place] = rates, accuracies.mean(axis=1), int(best), int(trained)
+        return rows
+
     def draw(self, activation, depth):
-        axis, words = self.figure.axes[0], []
+        axis, words, rows = self.figure.axes[0], [], self._rows(activation, depth)
         for row, place in enumerate(self.PLACES):
-            rates, accuracies = accuracy_by_rate(self._sweep, activation=activation, depth=depth, normalization=place)
-            if not len(rates):
+            if place not in rows:
                 axis.text(0.1, row + 0.5, "not run at this depth", va="center", color="#666666", style="italic")
                 continue
-            point = {"activation": activation, "depth": depth, "normalization": place}
-            best = accuracy_by_rate(self._sweep, score="train_accuracy", **point)[1].mean(axis=1).argmax()
-            means = accuracies.mean(axis=1)
+            rates, means, best, trained = rows[place]
             columns = [self._rates.index(rate) for rate in rates]
             cells = np.full((1, len(self._rates)), np.nan, means.dtype)  # empty where a rate was not run
             cells[0, columns] = 100 * means
@@ -296,15 +345,13 @@ class PlacementExplorer(Explorer):
                 star = "★ " if place_of_rate == best else ""
                 axis.text(column + 0.5, row + 0.5, f"{star}{100 * mean:.0f}", ha="center", va="center",
                           weight="bold" if star else "normal", color="white" if mean < 0.6 else "black")  # fmt: skip
-            words.append(f"{place}: {self._describe(rates, accuracies, best)}")
+            words.append(f"{place}: {self._describe(rates, means, best, trained)}")
         return (
             f"{activation}, {depth} hidden layers, means of {len(self._sweep.runs[0].seeds)} seeds. {'; '.join(words)}."
         )
 
-    def _describe(self, rates, accuracies, best):
+    def _describe(self, rates, means, best, trained):
         """The best rate of a row in words, and at how many rates every seed trains. best: its place in `rates`."""
-        means = accuracies.mean(axis=1)
-        trained = (accuracies > self.TRAINED).all(axis=1).sum()
         return (
             f"{100 * means[best]:.1f} % at its best learning rate, {rates[best]:g}; every seed passes "
             f"{100 * self.TRAINED:.0f} % at {trained} of {len(rates)} rates"
@@ -319,6 +366,8 @@ class DistributionExplorer(Explorer):
     Diamond: one and the same image.
     """
 
+    module = "distributions"
+    UNITS_ON_SITE = 10  # of each layer: all of them would be megabytes
     IMAGE = 0  # which row of the probe batch the diamond follows
 
     def __init__(self, arms):
@@ -341,6 +390,30 @@ class DistributionExplorer(Explorer):
             figure,
         )
 
+    def state(self):
+        state = super().state()
+        for stored in state["controls"]:
+            if stored["name"] == "unit":
+                stored["max"] = min(stored["max"], self.UNITS_ON_SITE - 1)
+                stored["value"] = min(stored["value"], stored["max"])
+        return state
+
+    def data(self):
+        """For each network, layer and unit one text per step: what the words say, then what else the picture shows."""
+        arms = [
+            {"name": name, "layers": [[self._unit(values[0, :, :, unit]) for unit in range(self.UNITS_ON_SITE)
+                                       if unit < values.shape[-1]] for values in layers]}
+            for name, layers in self._arms.items()
+        ]  # fmt: skip
+        return {"arms": arms}
+
+    def _unit(self, values):
+        curves = np.percentile(values, PERCENTILES, axis=1)
+        return [
+            explorer_states.distribution(self._texts(values, now, curves[:, now]), values[now], values[now, self.IMAGE])
+            for now in range(len(values))
+        ]
+
     def draw(self, step, layer, unit):
         words = [f"Step {step}, hidden layer {layer}, unit {unit}."]
         for i, (axis, (name, layers)) in enumerate(zip(self.figure.axes, self._arms.items(), strict=True)):
@@ -355,10 +428,14 @@ class DistributionExplorer(Explorer):
         return " ".join(words)
 
     def _describe(self, name, values, now, percentiles):
-        low, middle, high = percentiles
+        low, middle, high, since, place = self._texts(values, now, percentiles)
+        return (
+            f"{name}: middle {middle}, 15 to 85 % of the images from {low} to {high}; drift since the first step "
+            f"{since}. The image with the diamond lies above {place} of the others."
+        )
+
+    def _texts(self, values, now, percentiles):
+        """Three percentiles, the drift, and the share of the images below the diamond, as the words say them."""
         place = np.mean(values[now] < values[now, self.IMAGE])
         since = shift.drift(values[[0, now]][None, :, :, None]).item()
-        return (
-            f"{name}: middle {_number(middle)}, 15 to 85 % of the images from {_number(low)} to {_number(high)}; drift "
-            f"since the first step {_number(since)}. The image with the diamond lies above {place:.0%} of the others."
-        )
+        return [*map(_number, (*percentiles, since)), f"{place:.0%}"]

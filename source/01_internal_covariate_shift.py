@@ -189,7 +189,8 @@ for name, runs in arms.items():
 # 3. Go back to step 0 and watch only the **diamonds** while you move **step** to 100. Keep in mind what you saw on the
 #    right.
 #
-# (Sliders need a running notebook. On a page without one you see a picture of the first position.)
+# (The sliders move in a running notebook, and on the course's site, which has units 0 to 9 of each layer. Elsewhere you
+# see a picture of the first position.)
 
 # %%
 from helpers.explorers import DistributionExplorer

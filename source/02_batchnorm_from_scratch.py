@@ -280,7 +280,7 @@ print("✓ checkpoint 3: gamma = sigma and beta = mu give the input back")
 # 3. Give one example an **outlier** of 40. What happens to all the *others*?
 # 4. Set **spread** to 0.1 and raise **epsilon** to 1.
 #
-# (Sliders need a running notebook. On a page without one you see a picture of the first position.)
+# (The sliders move in a running notebook and on the course's site. Elsewhere you see a picture of the first position.)
 #
 # <details><summary>What you should have seen (open this afterwards)</summary>
 #

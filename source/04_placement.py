@@ -525,7 +525,7 @@ predictions.compare("04, inconsistent use", my_prediction, costs, why=(
 # 2. Follow "none" with ReLU and with tanh: which of the two endures higher learning rates with 2 layers? And with 4?
 # 3. With 4 layers, is there an activation with which "none" does not train at any rate? And with 2 layers?
 #
-# (The buttons need a running notebook. On a page without one you see a picture of the first position.)
+# (The buttons work in a running notebook and on the course's site. Elsewhere you see a picture of the first position.)
 #
 # <details><summary>What to expect, and why (open this afterwards)</summary>
 #

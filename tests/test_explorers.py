@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import json
 import re
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import pytest
 from helpers.explorers import DistributionExplorer, Explorer, MomentumExplorer, NormalizationExplorer, PlacementExplorer
 from helpers.plots import accuracy_by_rate, interval_rows, placement_map
 from helpers.statistics import Interval
+from tests.environments.published import ROOT
 
 STEPS = (0, 50, 100)
 
@@ -119,6 +121,50 @@ def test_display_holds_the_widget_a_picture_and_the_words(kind):
     assert data["text/plain"] == metadata["image/png"]["alt"] == explorer.plot.caption
     assert data["image/png"] in explorer._view.value
     assert explorer.plot.caption.split(".")[0] in explorer._view.value
+
+
+@pytest.mark.parametrize("kind", EXPLORERS)
+def test_the_site_gets_the_controls_in_their_order_and_the_rest_as_json(kind):
+    explorer = kind()
+    data, metadata = explorer._repr_mimebundle_()
+    assert set(data) == {"application/vnd.jupyter.widget-view+json", "image/png", "text/plain"}
+    stored = metadata["explorer"]
+    assert (ROOT / "docs" / "static" / "explorers" / f"{stored['module']}.js").is_file()
+    assert json.loads(json.dumps(stored["state"], allow_nan=False)) == stored["state"]
+    controls = stored["state"]["controls"]
+    assert [control["name"] for control in controls] == list(explorer.controls)
+    for control, widget in zip(controls, explorer.controls.values(), strict=True):
+        assert (control["label"], control["value"]) == (widget.description, widget.value)
+        assert (
+            len(control["options"]) == len(control["texts"])
+            if "options" in control
+            else control["min"] < control["max"]
+        )
+
+
+def test_the_choices_of_a_logarithmic_slider_are_those_it_reaches():
+    (epsilon,) = [c for c in NormalizationExplorer().state()["controls"] if c["name"] == "epsilon"]
+    assert epsilon["options"] == pytest.approx(np.logspace(-5, 1, 13))
+    assert [epsilon["texts"][at] for at in (0, 4, -1)] == ["1e-05", "1e-03", "1e+01"]
+
+
+def test_the_site_gets_some_units_of_a_wide_layer_and_all_of_a_narrow_one():
+    def units(explorer):
+        state = explorer.state()
+        (unit,) = [control for control in state["controls"] if control["name"] == "unit"]
+        return unit["max"], {len(layer) for arm in state["arms"] for layer in arm["layers"]}
+
+    assert units(distributions()) == (2, {3})
+    wide = run_with((ROWS, ROWS + 2, ROWS))
+    wide.pre_activations = {name: np.repeat(values, 10, axis=3) for name, values in wide.pre_activations.items()}
+    assert units(DistributionExplorer({"wide": wide})) == (9, {10})
+
+
+def test_an_explorer_without_a_script_stays_a_picture_on_the_site():
+    class Plain(MomentumExplorer):
+        module = None
+
+    assert list(Plain()._repr_mimebundle_()[1]) == ["image/png"]
 
 
 def test_every_control_has_a_label():

@@ -53,6 +53,17 @@ def test_every_figure_is_there_and_described(site, pages, name):
         assert len(image.get("alt", "").split()) >= 5, image  # a sentence, not a file's name
 
 
+def test_every_explorer_is_live(site, pages):
+    found = {
+        path.stem: [place["data-explorer"] for place in page.select("[data-explorer]")] for path, page in pages.items()
+    }
+    assert {name: explorers for name, explorers in found.items() if explorers} == {
+        "01_internal_covariate_shift": ["distributions"],
+        "02_batchnorm_from_scratch": ["normalisation", "momentum"],
+        "04_placement": ["placement"],
+    }
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_pages_offer_colab_and_binder(site, pages, name):
     links = [

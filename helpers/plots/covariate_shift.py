@@ -25,17 +25,23 @@ def _position_of_seed(runs, seed):
     return runs.seeds.index(seed)
 
 
+def hill(values, points):
+    """The outline of the distribution of `values`, (n,): places, (points,) in their units, and heights, at most 1."""
+    # A Gaussian kernel by Scott's rule; scipy.stats.gaussian_kde would take half of the time of an explorer's redraw.
+    bandwidth = max(values.std() * len(values) ** -0.2, 1e-4)
+    x = np.linspace(values.min() - 3 * bandwidth, values.max() + 3 * bandwidth, points)
+    density = np.exp(-0.5 * ((x[:, None] - values) / bandwidth) ** 2).sum(axis=1)
+    return x, density / density.max()
+
+
 def ridge(axis, values, base, height, color, *, alpha=0.9):
     """Draw the distribution of `values` as a hill of the given height standing on the horizontal line at `base`.
 
     The height is the same for every hill, so that narrow distributions stay visible: compare places and widths.
     """
-    # A Gaussian kernel by Scott's rule; scipy.stats.gaussian_kde would take half of the time of an explorer's redraw.
-    bandwidth = max(values.std() * len(values) ** -0.2, 1e-4)
-    x = np.linspace(values.min() - 3 * bandwidth, values.max() + 3 * bandwidth, 120)
-    density = np.exp(-0.5 * ((x[:, None] - values) / bandwidth) ** 2).sum(axis=1)
-    axis.fill_between(x, base, base + height * density / density.max(), color=color, alpha=alpha, linewidth=0)
-    axis.plot(x, base + height * density / density.max(), color="white", linewidth=1)
+    x, heights = hill(values, 120)
+    axis.fill_between(x, base, base + height * heights, color=color, alpha=alpha, linewidth=0)
+    axis.plot(x, base + height * heights, color="white", linewidth=1)
 
 
 def percentiles_over_training(arms, *, unit, seed=None):

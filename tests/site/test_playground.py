@@ -1,14 +1,12 @@
 """The playground as a reader meets it: a real browser, mouse and keyboard, a page from a disk and from a server."""
 
-import functools
-import http.server
 import itertools
 import re
-import threading
 
 import pytest
 
 from tests.environments.published import ROOT
+from tests.site.pages import is_complaint, problems, serving
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
 OWN = ("file:", "blob:", "data:", "http://127.0.0.1:")
@@ -36,23 +34,12 @@ def open_page(chromium, site):
         context.close()
 
 
-def is_complaint(message):
-    """Whether a line of the console is one; the site has no icon, which a browser asks a server for."""
-    return message.type in ("error", "warning") and not message.location["url"].endswith("/favicon.ico")
-
-
 @pytest.fixture
 def server(site):
     """The address of a web server that has the site."""
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site)) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
+    with serving(site) as address:
+        yield address
 
 
 def steps(page):
@@ -79,12 +66,6 @@ def losses(page):
 
 def accuracy(page, name):
     return float(page.locator(f".legend .{name} strong").inner_text().split()[0])
-
-
-def problems(page, axe):
-    page.evaluate(axe)
-    found = page.evaluate("axe.run('.bd-article', {resultTypes: ['violations'], preload: false})")["violations"]
-    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
