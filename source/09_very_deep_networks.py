@@ -40,7 +40,7 @@ import tensorflow as tf
 
 from helpers.networks import residual_mlp
 
-# TensorFlow 2.20 would write a line about each ReLU behind a sum that it cannot fuse with it.
+# TensorFlow 2.20 would write a line about each ReLU that it cannot fuse with a sum.
 tf.config.optimizer.set_experimental_options({"remapping": False})
 
 small = residual_mlp(depth=6, width=32, normalization="batch")
@@ -66,7 +66,7 @@ dataset = load()
 
 
 def signal_and_branch(seed, **options):
-    """The standard deviations of signal and branch in each block of a new network: two arrays."""
+    """The standard deviations of signal and branch, block by block: two arrays."""
     keras.utils.set_random_seed(seed)
     model = residual_mlp(depth=40, width=32, **options)
     adds = [layer for layer in model.layers if isinstance(layer, keras.layers.Add)]
@@ -75,10 +75,19 @@ def signal_and_branch(seed, **options):
     return np.array(parts[::2]), np.array(parts[1::2])
 
 
+# %%
 arms = {"no normalisation": "none", "BatchNorm": "batch"}
+seeds = environment.seeds(8)
 sizes = {
-    name: np.array([signal_and_branch(seed, normalization=kind) for seed in environment.seeds(8)])
+    name: np.array([signal_and_branch(seed, normalization=kind) for seed in seeds])
     for name, kind in arms.items()  # (seeds, signal or branch, blocks)
+}
+
+# %%
+ratio = {name: size[:, 1] / size[:, 0] for name, size in sizes.items()}
+last = {name: np.median(found[:, -1]) for name, found in ratio.items()}
+growth = {
+    name: np.median(size[:, 0, -1] / size[:, 0, 0]) for name, size in sizes.items()
 }
 
 # %% [markdown]
@@ -92,32 +101,37 @@ from helpers import plots
 blocks = np.arange(1, 20)
 figure, (left, right) = plots.new_figure(1, 2, width=9, height=3.6)
 for i, (name, size) in enumerate(sizes.items()):
-    ratio = size[:, 1] / size[:, 0]
-    for axis, values in ((left, size[:, 0]), (right, ratio)):
+    for axis, values in ((left, size[:, 0]), (right, ratio[name])):
         axis.plot(blocks, values.T, color=plots.COLORS[i], linewidth=0.6, alpha=0.4)
         axis.plot(blocks, np.median(values, axis=0), color=plots.COLORS[i], label=name,
                   linestyle=plots.LINESTYLES[i], marker=plots.MARKERS[i], markersize=4)
-right.plot(blocks, 1 / np.sqrt(blocks), color="black", linestyle=":", label="theory: 1/√block")
+right.plot(blocks, 1 / np.sqrt(blocks), color="black", linestyle=":", label="1/√block")
 left.set(yscale="log", xlabel="block", ylabel="size of the signal (log scale)")
 right.set(xlabel="block", ylabel="branch / signal", ylim=(0, None))
 for axis in (left, right):
     axis.set_xticks([1, 5, 10, 15, 19])
 right.legend(frameon=False)
-last = {name: np.median(size[:, 1, -1] / size[:, 0, -1]) for name, size in sizes.items()}
-growth = {name: np.median(size[:, 0, -1] / size[:, 0, 0]) for name, size in sizes.items()}
-plots.Plot(figure, "; ".join(
-    f"{name}: from the first block to the last the signal grows {growth[name]:.3g} times, the last branch is "
-    f"{last[name]:.2f} times its signal" for name in sizes) + ". Medians of 8 seeds.")
+said = (f"{name}: from first to last block the signal grows {growth[name]:.3g} times; "
+        f"the last branch is {last[name]:.2f} times its signal" for name in sizes)
+plots.Plot(figure, "; ".join(said) + ". Medians of 8 seeds. Dotted: the theory.")
 
 # %%
-print("your prediction:", "none yet" if my_prediction is None else my_prediction)
-ratio = {name: size[:, 1] / size[:, 0] for name, size in sizes.items()}
+signal = sizes["no normalisation"][:, 0]
 print("without normalisation every branch is more than half as large as its signal:",
       bool((np.median(ratio["no normalisation"], axis=0) > 0.5).all()))
 print("with BatchNorm the last branch is less than half as large, in every seed:   ",
       bool((ratio["BatchNorm"][:, -1] < 0.5).all()))
 print("without normalisation the signal grows more than tenfold, in every seed:    ",
-      bool((sizes["no normalisation"][:, 0, -1] > 10 * sizes["no normalisation"][:, 0, 0]).all()))
+      bool((signal[:, -1] > 10 * signal[:, 0]).all()))
+
+# %% tags=["nbval-ignore-output"]
+from helpers import predictions
+
+predictions.compare(
+    "09, the size of a branch", my_prediction, tuple(last.values()), within=0.15,
+    why="Many people expect the same for both. But Batch Normalization gives each "
+    "branch the same size, while the signal beside it grows from block to block.",
+)
 
 # %% [markdown]
 # Here is why. Without normalisation, a branch with He's weights has about the same variance as its input, and the sum of
@@ -159,11 +173,15 @@ networks = {
     "residual, LayerNorm": {"normalization": "layer"},
     "residual, BatchNorm": {"normalization": "batch"},
 }
-rates = {"none": [0.001, 0.01, 0.1], "batch": [0.03, 0.1, 0.5], "layer": [0.03, 0.1, 0.3]}
+# %% tags=["nbval-ignore-output"]
+rates = {
+    "none": [0.001, 0.01, 0.1], "batch": [0.03, 0.1, 0.5], "layer": [0.03, 0.1, 0.3]
+}
 settings = {"seeds": 8, "steps": 120, "batch_size": 32, "evaluate_every": 120}
 trained = {
-    (name, depth): sweep({"learning_rate": rates[options["normalization"]]},
-                         partial(residual_mlp, depth=depth, **options), dataset, **settings)
+    (name, depth): sweep(
+        {"learning_rate": rates[options["normalization"]]},
+        partial(residual_mlp, depth=depth, **options), dataset, **settings)
     for name, options in networks.items()
     for depth in (20, 40)
 }
@@ -171,7 +189,7 @@ trained = {
 
 # %%
 def best_test_accuracy(name, depth):
-    """Test accuracy of every seed at the learning rate that fits the training images best."""
+    """Test accuracy of every seed at the rate that fits the training images best."""
     runs = max(trained[name, depth].runs,
                key=lambda runs: runs.recomputed.train_accuracy[:, -1].mean())
     return runs.recomputed.test_accuracy[:, -1]
@@ -186,17 +204,18 @@ said = []
 for i, depth in enumerate((20, 40)):
     found = [mean_interval(best_test_accuracy(name, depth)) for name in networks]
     rows = np.arange(len(networks)) + 0.18 * (2 * i - 1)
-    spread = np.clip([[one.mean - one.low, one.high - one.mean] for one in found], 0, None).T
-    axis.errorbar([100 * one.mean for one in found], rows, xerr=100 * spread, capsize=3, linestyle="none",
+    ends = [(one.mean - one.low, one.high - one.mean) for one in found]
+    axis.errorbar([100 * one.mean for one in found], rows, capsize=3,
+                  xerr=100 * np.clip(ends, 0, None).T, linestyle="none",
                   color=plots.COLORS[i], marker=plots.MARKERS[i], label=f"{depth} layers")
-    said += [f"{depth} layers: " + ", ".join(f"{name} {100 * one.mean:.0f} %"
-                                            for name, one in zip(networks, found, strict=True))]
+    each = (f"{name} {one.mean:.0%}" for name, one in zip(networks, found, strict=True))
+    said.append(f"{depth} layers: " + ", ".join(each))
 axis.axvline(100 * dataset.chance, color="#555555", linestyle=":")
 axis.set_yticks(range(len(networks)), networks)
 axis.set(xlabel="test accuracy (%), dotted: guessing", xlim=(0, 102))
 axis.invert_yaxis()
 axis.legend(frameon=False, loc="upper right")
-plots.Plot(figure, "; ".join(said) + ". Each at its best learning rate; whiskers are 95 % intervals of 8 seeds.")
+plots.Plot(figure, "; ".join(said) + ". Each at its best rate, 95 % intervals.")
 
 # %% [markdown]
 # A network "trains" here if it comes most of the way from guessing to the best of the six with as many layers. That way
@@ -211,9 +230,17 @@ shares = {
     name: mean_interval(share_of_reachable(accuracy, chance=dataset.chance, best=best))
     for name, accuracy in accuracies.items()
 }
-print("your prediction:", "none yet" if my_prediction is None else my_prediction)
-print("40 layers, train:", ", ".join(name for name, share in shares.items() if share.low > 0.8))
-print("40 layers, do not:", ", ".join(name for name, share in shares.items() if share.high < 0.5))
+train = [name for name, share in shares.items() if share.low > 0.8]
+print("40 layers, train:", ", ".join(train))
+do_not = [name for name, share in shares.items() if share.high < 0.5]
+print("40 layers, do not:", ", ".join(do_not))
+
+# %% tags=["nbval-ignore-output"]
+predictions.compare(
+    "09, which networks train", my_prediction, set(train),
+    why="Many people name the two with BatchNorm. Compare the plain network with "
+    "BatchNorm and the residual network whose branches start at 0.",
+)
 
 # %% [markdown]
 # Read the list of the networks that train: all of them are residual, and in all of them each branch starts small beside
@@ -241,12 +268,17 @@ card = claims.verdict("C9", {
 card
 
 # %%
-claims.record(card, dataset, **{name: repr(trained[name, 40].runs[0]) for name in networks})
+settings_of = {name: repr(trained[name, 40].runs[0]) for name in networks}
+claims.record(card, dataset, **settings_of)
 print(card.word)
 
 # %% [markdown]
 # ## What to take along
-#
+
+# %%
+predictions.summary()
+
+# %% [markdown]
 # - In a residual network, each block adds a branch to the signal. Without normalisation the signal's variance doubles at
 #   each block; with Batch Normalization it grows by 1, so the branches shrink beside it like $1/\sqrt{k}$.
 # - A very deep network needs the skip connection *and* branches that start small. Batch Normalization is one way to get
