@@ -53,7 +53,7 @@ def graph_of(model, optimizer, gradient_norms):
     )
 
 
-@functools.lru_cache(maxsize=8)  # a traced graph of a deep network holds some ten megabytes
+@functools.lru_cache(maxsize=4)  # a traced graph of a deep network holds some ten megabytes
 def _cached_graph(layers, optimizer_class, optimizer_config, gradient_norms):
     # A model of its own, which nobody can change afterwards.
     model = keras.Sequential([cls.from_config(json.loads(config)) for cls, config in layers])
