@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import html
+import importlib.metadata
 import json
 import re
 import shutil
@@ -28,6 +29,8 @@ nb_execution_mode = "off"
 nb_render_markdown_format = "myst"  # tables, and links to notebooks become links to pages
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
+# Formulas are set by a script of the site's own. With SVG it needs no fonts.
+mathjax_path = "mathjax/tex-svg.js"
 
 repository, ref = links.address()
 html_theme = "sphinx_book_theme"
@@ -58,6 +61,15 @@ if repository:
 
 alternative_texts = {}
 explorers = {}
+
+
+def copy_mathjax(_app):
+    """Take MathJax out of its package: one file of the many, so that the site stays small and asks no other host."""
+    files = importlib.metadata.files("sphinx-mathjax-offline")
+    (script,) = (file for file in files if file.name == Path(mathjax_path).name)
+    target = HERE / "static" / mathjax_path
+    target.parent.mkdir(exist_ok=True)
+    shutil.copyfile(script.locate(), target)
 
 
 def copy_notebooks(_app):
@@ -120,6 +132,7 @@ def add_playground(app, pagename, *_):
 def setup(app):
     """What Sphinx calls first."""
     app.connect("builder-inited", copy_notebooks)
+    app.connect("builder-inited", copy_mathjax)
     app.connect("builder-inited", lambda _app: playground.write_digits(HERE / "static" / "playground" / "digits.js"))
     app.connect("html-page-context", add_playground)
     app.connect("html-page-context", add_explorer_scripts)

@@ -95,8 +95,7 @@ def picture_of(place):
 
 def is_clean(page):
     assert not page.errors
-    # Formulas are another matter: the site's MathJax.
-    assert not [url for url in page.foreign if "mathjax" not in url]
+    assert not page.foreign
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
