@@ -66,9 +66,11 @@ dataset = load()
 print(dataset)
 print("They show", dataset.shows)
 figure, axes = plt.subplots(2, 12, figsize=(9, 1.8))
-for axis, image, label in zip(axes.flat, dataset.pixels(dataset.x_train), dataset.y_train):
+pictures = dataset.pixels(dataset.x_train)
+for axis, image, label in zip(axes.flat, pictures, dataset.y_train):
     axis.imshow(image, cmap="gray_r")
-    axis.set_title(dataset.class_names[label][:10], fontsize=9 if len(dataset.class_names[label]) < 3 else 6)
+    name = dataset.class_names[label][:10]
+    axis.set_title(name, fontsize=9 if len(name) < 3 else 6)
     axis.axis("off")
 plt.show()
 
@@ -94,9 +96,16 @@ print("mean and standard deviation of the training pixels:",
 my_prediction = None  # True or False
 
 # %%
+from helpers import predictions
+
 means = dataset.x_train[:32].mean(axis=0)
 all_zero = bool(abs(means).max() < 0.01)
-print("every pixel's mean is 0:", all_zero, "· your prediction:", "no prediction yet" if my_prediction is None else my_prediction)
+print("every pixel's mean is 0:", all_zero)
+predictions.compare(
+    "00, the mean of each pixel", my_prediction, all_zero,
+    why="One number is subtracted from all pixels, so their common mean is 0. Each "
+    "single pixel is brighter or darker than that.",
+)
 
 # %% [markdown]
 # No. The corners of the images are nearly always empty and the middle is often filled, and subtracting one number from all pixels
@@ -105,14 +114,17 @@ print("every pixel's mean is 0:", all_zero, "· your prediction:", "no predictio
 # %%
 batch = dataset.x_train[:32]
 centred = batch - batch.mean(axis=0)
-print("largest mean before:", abs(batch.mean(axis=0)).max().round(2), "  after:", abs(centred.mean(axis=0)).max().round(5))
+largest = [abs(one.mean(axis=0)).max() for one in (batch, centred)]
+print("largest mean before:", largest[0].round(2), "  after:", largest[1].round(5))
 
 # %% [markdown]
 # ## How to read a result
 #
 # A network trained once is an anecdote: other initial weights, another order of batches, another result. The course trains every network from
 # several **seeds** (a seed decides both) and shows `mean ± half the width of the 95 % interval (how many seeds)`. Such intervals are made so that 95 of
-# 100 of them hold the mean over *all* seeds; they say nothing about other images. Where two networks are compared they share
+# 100 of them hold the mean over *all* seeds; they say nothing about other images. With the mean $\bar a$ and the standard
+# deviation $s$ of $n$ seeds, the interval is $\bar a \pm t_{n-1}\, s / \sqrt n$, where $t_{n-1}$ is a number near 2 that grows
+# where there are few seeds (Student's t). Where two networks are compared they share
 # their seeds, and the interval is that of their *difference*:
 
 # %%
@@ -120,7 +132,8 @@ import numpy as np
 
 from helpers.statistics import mean_interval, paired_difference
 
-made_up_a = np.array([0.972, 0.968, 0.977, 0.970, 0.974])  # made-up accuracies of five seeds
+# Made-up accuracies of five seeds.
+made_up_a = np.array([0.972, 0.968, 0.977, 0.970, 0.974])
 made_up_b = np.array([0.963, 0.960, 0.971, 0.959, 0.967])
 print("a     ", mean_interval(made_up_a))
 print("b     ", mean_interval(made_up_b))
@@ -144,9 +157,14 @@ my_prediction = None  # in percent
 from helpers import claims
 
 by_luck = {name: claims.supported_by_luck(name) for name in claims.CLAIMS}
-print("supported by luck:", ", ".join(f"{name} {share:.1%}" for name, share in by_luck.items()))
-print("your prediction:", "none yet" if my_prediction is None else my_prediction)
+shares = (f"{name} {share:.1%}" for name, share in by_luck.items())
+print("supported by luck:", ", ".join(shares))
 print("below 5 % for every claim:", max(by_luck.values()) < 0.05)
+predictions.compare(
+    "00, luck", my_prediction, 100 * max(by_luck.values()), within=1,
+    why="Many people add up 5 % for each question that a verdict asks. But all of its "
+    "questions have to come out right by luck at the same time.",
+)
 
 # %% [markdown]
 # ## Checks that say what went wrong

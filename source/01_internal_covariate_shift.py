@@ -64,6 +64,7 @@ dataset = load()
 print(dataset)
 
 
+# %%
 def network(batchnorm, depth=3, noise=None):
     small_weights = keras.initializers.RandomNormal(stddev=0.1)
     layers = [keras.Input((64,))]
@@ -78,7 +79,8 @@ def network(batchnorm, depth=3, noise=None):
     return keras.Sequential(layers)
 
 
-without = functools.partial(network, batchnorm=False)  # without() builds the plain network
+# %%
+without = functools.partial(network, batchnorm=False)  # builds the plain network
 with_batchnorm = functools.partial(network, batchnorm=True)
 for build in (without, with_batchnorm):
     print(*(type(layer).__name__ for layer in build().layers))
@@ -90,16 +92,20 @@ for build in (without, with_batchnorm):
 # ## A fair start
 #
 # A network with a badly chosen learning rate learns slowly whatever its distributions do. So we first look for the rate
-# that suits the *plain* network best, and then give the same rate to both. If this favours one side, it is the plain one.
+# that suits the *plain* network best, and then give the same rate to both. If that choice favours either network, it favours the
+# plain one.
 #
 # `train_many` (and `sweep`, which calls it for several learning rates) trains the same network from 8 **seeds** at once:
 # 8 draws of the initial weights and of the order of the batches. Look for the highest number in the last column.
 
 # %% tags=["nbval-ignore-output"]
-rates = sweep({"learning_rate": [0.1, 0.3, 1.0, 3.0]}, without, dataset, seeds=8, steps=200, batch_size=60)
-# A `train_accuracy` has the shape (seeds, evaluations), so [:, -1] is every seed's at the end. `recomputed` is explained below.
-after_200 = {point["learning_rate"]: runs.recomputed.train_accuracy[:, -1].mean()
-             for point, runs in zip(rates.points, rates.runs, strict=True)}
+rates = sweep({"learning_rate": [0.1, 0.3, 1.0, 3.0]}, without, dataset,
+              seeds=8, steps=200, batch_size=60)
+# `train_accuracy` has the shape (seeds, evaluations): [:, -1] is each seed's last one.
+after_200 = {
+    point["learning_rate"]: runs.recomputed.train_accuracy[:, -1].mean()
+    for point, runs in zip(rates.points, rates.runs, strict=True)
+}
 for rate, accuracy in after_200.items():
     print(f"learning rate {rate:3}   training accuracy after 200 steps {accuracy:6.1%}")
 
@@ -113,27 +119,34 @@ print("the best learning rate for the plain network:", best_rate)
 # their own mean and spread, as in training. The accuracies are `recomputed`: there BatchNorm uses the exact mean and
 # variance of the training set; [05](05_training_and_inference.ipynb) says why.)
 
+
 # %%
 def train(build, steps):
-    return train_many(build, dataset, seeds=8, steps=steps, batch_size=60, optimizer=keras.optimizers.SGD(best_rate),
-                      evaluate_every=50, probes=Probes(at=tuple(range(0, steps + 1, 25)), rows=128))
+    probes = Probes(at=tuple(range(0, steps + 1, 25)), rows=128)
+    return train_many(build, dataset, seeds=8, steps=steps, batch_size=60,
+                      optimizer=keras.optimizers.SGD(best_rate),
+                      evaluate_every=50, probes=probes)
 
 
 # %% tags=["nbval-ignore-output"]
 from helpers import plots
 
-arms = {"without BatchNorm": train(without, 600), "with BatchNorm": train(with_batchnorm, 600)}
+arms = {
+    "without BatchNorm": train(without, 600),
+    "with BatchNorm": train(with_batchnorm, 600),
+}
 plots.learning_curves(arms, "train_accuracy", statistics="recomputed")
 
 # %%
 for name, runs in arms.items():
     values = list(runs.pre_activations.values())
-    print(f"{name}: {len(values)} layers, each {values[0].shape} = (seeds, probes, images, units)")
+    print(f"{name}: {len(values)} layers, each {values[0].shape}",
+          "= (seeds, probes, images, units)")
     print("   seeds whose runs diverged:", runs.diverged or "none")
 
 # %% [markdown]
-# Same initial weights, same batches, the learning rate that the plain network likes best, and yet: with BatchNorm the
-# network knows nearly all training images before the other has begun to learn. So there is something to explain.
+# Both networks have the same initial weights, the same batches and the learning rate that suits the plain network best.
+# Compare the two lines all the same: the difference between them is what this notebook tries to explain.
 #
 # ## Watch one unit
 #
@@ -153,9 +166,10 @@ my_prediction = None  # your guess: 1, 2 or 3
 plots.percentiles_over_training(arms, unit=3)
 
 # %% [markdown]
-# Follow the upper right panel from the left. At step 0 the three lines are one: all images look nearly the same to this
-# unit. Then the whole bundle is thrown to another place, and when the network at last begins to learn, it opens like
-# a fan. The grey lines say that the throw is not the mood of one run: the middle goes the same way with every seed.
+# Follow the upper right panel from the left. At step 0 the three lines lie on each other, because all images give this
+# unit nearly the same pre-activation. Within the first steps all three lines jump to another value together. They spread
+# apart only when the network starts to learn. The jump is not an accident of this run: the other seeds, in grey, make
+# it too.
 #
 # The same unit again, with its whole distribution instead of three lines. Each hill is one moment; time goes upwards.
 
@@ -171,8 +185,15 @@ plots.ridgelines(arms, layer=3, unit=3)
 
 # %%
 for name, runs in arms.items():
-    spreads = [values[:, 0].std(axis=1).mean() for values in runs.pre_activations.values()]
-    print(f"{name:18}", "   ".join(f"layer {i}: {spread:.2f}" for i, spread in enumerate(spreads, start=1)))
+    spreads = [
+        values[:, 0].std(axis=1).mean() for values in runs.pre_activations.values()
+    ]
+    print(
+        f"{name:18}",
+        "   ".join(
+            f"layer {i}: {spread:.2f}" for i, spread in enumerate(spreads, start=1)
+        ),
+    )
 
 # %% [markdown]
 # Without BatchNorm each layer passes on a fainter difference than it got, so that the last one sees hardly any. This will
@@ -213,8 +234,15 @@ DistributionExplorer(arms)
 
 # %%
 before = np.array([0.2, 1.7, 0.9, 3.1])
-for what, after in (("all values + 3", before + 3), ("places swapped", before[::-1]), ("last value + 2", before + np.array([0, 0, 0, 2]))):
-    print(f"{what:15} drift", np.sqrt(np.mean((np.sort(after) - np.sort(before)) ** 2)).round(3))
+for what, after in (
+    ("all values + 3", before + 3),
+    ("places swapped", before[::-1]),
+    ("last value + 2", before + np.array([0, 0, 0, 2])),
+):
+    print(
+        f"{what:15} drift",
+        np.sqrt(np.mean((np.sort(after) - np.sort(before)) ** 2)).round(3),
+    )
 
 # %% [markdown]
 # The drift is measured on the scale of the pre-activations. Both networks share that ruler: a sigmoid does not care
@@ -227,10 +255,11 @@ for what, after in (("all values + 3", before + 3), ("places swapped", before[::
 plots.drift_over_training(arms)
 
 # %% [markdown]
-# Three acts. First a jolt: the last layers run to where the ten outputs are right *on average*, with no regard to the
-# image. Then the plain network is stuck: it does not learn, and in the first layers it drifts no more than the other. The
-# long, large shift comes just when it learns.
-# Remember this: **a layer learns by changing what it tells the next one.** Standing still cannot be the goal.
+# Compare three stretches. In the first steps the last layers drift far, because the outputs move to what is right *on
+# average*, whatever the image. Then comes a stretch in which the plain network does not learn, and there its first layers
+# hardly drift. The long drift comes just when the plain network learns.
+# Remember: **a layer learns by changing what it passes to the next layer.** So a network that learns must shift: no shift
+# at all cannot be the goal.
 #
 # Now one number for each seed: the mean over all probes, layers and units. Over the seeds you get a mean with its **95 %
 # interval**, written as 0.20 ± 0.01: how far the mean may be off, judged by how much the seeds differ.
@@ -246,34 +275,54 @@ from helpers.statistics import mean_interval
 
 
 def mean_drift(runs, steps=600):
-    """The mean drift in 25 steps up to this step, over all layers and units: one number per seed."""
-    probes = steps // 25 + 1  # `drift` returns (seeds, pairs of probes, units) for each layer
-    return np.mean([drift(values[:, :probes]).mean(axis=(1, 2)) for values in runs.pre_activations.values()], axis=0)
+    """The mean drift in 25 steps up to this step, of all layers and units: (seeds,)."""
+    probes = steps // 25 + 1
+    by_layer = [drift(values[:, :probes])  # (seeds, pairs of probes, units)
+                for values in runs.pre_activations.values()]
+    return np.mean([moved.mean(axis=(1, 2)) for moved in by_layer], axis=0)
 
 
 # %% tags=["nbval-ignore-output"]
 drifts = {name: mean_drift(runs) for name, runs in arms.items()}
 ratio = drifts["with BatchNorm"] / drifts["without BatchNorm"]
 for name, values in drifts.items():
-    print(f"{name:18} drift in 25 steps, up to step 600:", mean_interval(values, unit=""))
-print("with / without, seed by seed:                       ", mean_interval(ratio, unit=""))
+    print(f"{name:18} drift in 25 steps:", mean_interval(values, unit=""))
+print("with / without, seed by seed:       ", mean_interval(ratio, unit=""))
 
-own = {name: np.mean([(drift(values) / values[:, :-1].std(axis=2)).mean() for values in runs.pre_activations.values()])
-       for name, runs in arms.items()}
-print(f"the same in units of each unit's own standard deviation: {own['with BatchNorm'] / own['without BatchNorm']:.2f}")
+own = [
+    np.mean([(drift(values) / values[:, :-1].std(axis=2)).mean()
+             for values in arms[name].pre_activations.values()])
+    for name in ("with BatchNorm", "without BatchNorm")
+]
+print(f"the same in units of each unit's own standard deviation: {own[0] / own[1]:.2f}")
 
-by_layer = [drift(values).mean() for values in arms["without BatchNorm"].pre_activations.values()]
-print("\nwithout BatchNorm, layer by layer:", *(f"{i}: {moved:.2f}  " for i, moved in enumerate(by_layer, start=1)))
+# %% tags=["nbval-ignore-output"]
+plain = arms["without BatchNorm"].pre_activations
+by_layer = [drift(values).mean() for values in plain.values()]
+for number, moved in enumerate(by_layer, start=1):
+    print(f"without BatchNorm, layer {number}: drift {moved:.2f}")
 
 # %%
-def compare_prediction(prediction, measured):
-    print("your prediction:", "none yet" if prediction is None else prediction, "· measured:", measured)
+from helpers import predictions
 
+predictions.compare(
+    "01, which layer moves", my_prediction, 1 + int(np.argmax(by_layer)),
+    why="Many people expect the first layer, because it comes first. But a change in "
+    "one layer is passed on to all layers behind it.",
+)
 
-compare_prediction(my_prediction, f"layer {1 + int(np.argmax(by_layer))} moves most")
-below = "below" if mean_interval(ratio, unit="").high < 0.5 else "not wholly below"
-compare_prediction(my_prediction_ratio, f"the ratio above; its interval lies {below} 0.5")
-print("with BatchNorm the drift is clearly smaller:", mean_interval(ratio, unit="").high < 0.8)
+# %% tags=["nbval-ignore-output"]
+predictions.compare(
+    "01, the size of the drift", my_prediction_ratio, ratio.mean(), within=0.1,
+    why="Batch Normalization sets mean and spread of each unit anew for each batch, so "
+    "most of what can move is held.",
+)
+
+# %%
+print(
+    "with BatchNorm the drift is clearly smaller:",
+    mean_interval(ratio, unit="").high < 0.8,
+)
 
 # %% [markdown]
 # So the first claim holds: distributions move, and with BatchNorm they move much less. (In each unit's own standard
@@ -296,11 +345,14 @@ from helpers.shift import drift_parts
 
 moments, shape = {}, {}
 for name, runs in arms.items():
-    parts = np.sum([[part.sum() for part in drift_parts(values)] for values in runs.pre_activations.values()], axis=0)
+    by_layer = [drift_parts(values) for values in runs.pre_activations.values()]
+    parts = np.sum([[part.sum() for part in layer] for layer in by_layer], axis=0)
     moments[name], shape[name] = (parts[0] + parts[1]) / parts.sum(), parts[2]
-print("without BatchNorm the drift is nearly all mean and spread:", bool(moments["without BatchNorm"] > 0.8))
+print("without BatchNorm the drift is nearly all mean and spread:",
+      bool(moments["without BatchNorm"] > 0.8))
 print("with BatchNorm most of it is shape:", bool(moments["with BatchNorm"] < 0.4))
-print("less change of shape with BatchNorm:", bool(shape["with BatchNorm"] < shape["without BatchNorm"]))
+print("less change of shape with BatchNorm:",
+      bool(shape["with BatchNorm"] < shape["without BatchNorm"]))
 
 # %% [markdown]
 # BatchNorm removes what it was built to remove. What is left is a change of shape. It is small beside what was removed,
@@ -332,23 +384,37 @@ plots.image_positions(arms, layer=3, unit=3, before=0, after=100)
 # %% tags=["nbval-ignore-output"]
 from helpers.shift import travel
 
-travels = {name: np.mean([travel(values).mean(axis=(1, 2)) for values in runs.pre_activations.values()], axis=0)
-           for name, runs in arms.items()}
+travels = {}
+for name, runs in arms.items():
+    by_layer = [travel(values) for values in runs.pre_activations.values()]
+    travels[name] = np.mean([moved.mean(axis=(1, 2)) for moved in by_layer], axis=0)
 travel_ratio = travels["with BatchNorm"] / travels["without BatchNorm"]
 for name, values in travels.items():
     print(f"{name:18} travel in 25 steps:", mean_interval(values, unit=""))
-print("with / without, seed by seed:        travel", mean_interval(travel_ratio, unit=""))
-print("                                     drift ", mean_interval(ratio, unit=""))
+print("with / without, seed by seed: travel", mean_interval(travel_ratio, unit=""))
+print("                              drift ", mean_interval(ratio, unit=""))
 
+# %% tags=["nbval-ignore-output"]
 last = list(arms["with BatchNorm"].pre_activations.values())[-1]
-kept = np.mean([np.corrcoef(last[seed, 0, :, unit], last[seed, 4, :, unit])[0, 1]
-                for seed in range(len(last)) for unit in range(100)])  # probe 4 is step 100
-print(f"\nlast layer with BatchNorm, correlation of an image's values at steps 0 and 100: {kept:.2f} (mean of all units)")
+kept = np.mean(
+    [
+        np.corrcoef(last[seed, 0, :, unit], last[seed, 4, :, unit])[0, 1]
+        for seed in range(len(last))
+        for unit in range(100)
+    ]
+)  # probe 4 is step 100
+print(f"last layer with BatchNorm, values at steps 0 and 100 correlate {kept:.2f}")
 
 # %%
-compare_prediction(my_prediction, "they change places" if kept < 0.7 else "they keep their places")
-print("BatchNorm reduces the drift of distributions far more than the travel of single images:",
-      mean_interval(travel_ratio, unit="").low > 1.5 * mean_interval(ratio, unit="").high)
+of_travel, of_drift = (mean_interval(one, unit="") for one in (travel_ratio, ratio))
+far_more = of_travel.low > 1.5 * of_drift.high
+print("BatchNorm reduces drift far more than the travel of single images:", far_more)
+predictions.compare(
+    "01, the places of the images", my_prediction,
+    "they change places" if kept < 0.7 else "they keep their places",
+    why="A distribution says how many images lie where, and not which of them. So a "
+    "distribution can stand still while its images change places.",
+)
 
 # %% [markdown]
 # So "with BatchNorm the next layer gets stable inputs" is half true. Each unit's mean and spread are stable. What they
@@ -384,11 +450,13 @@ plain = arms["without BatchNorm"]
 model = plain.model(plain.seeds[0])  # as it was after the last step
 x, y = dataset.x_train[:60], dataset.y_train[:60]
 g_before = gradients(model, x, y)
-for variable, step in zip(model.trainable_variables[:-2], g_before[:-2], strict=True):  # all but the last layer's
+for variable, step in zip(model.trainable_variables[:-2], g_before[:-2], strict=True):
+    # all but the last layer's
     variable.assign(variable - best_rate * step)
 g = np.ravel(g_before[-2])  # the last layer's weights; [-1] is its bias
 g_after = np.ravel(gradients(model, x, y)[-2])
-print(f"cosine between g and g′: {g @ g_after / np.linalg.norm(g) / np.linalg.norm(g_after):.3f}")
+cosine = g @ g_after / np.linalg.norm(g) / np.linalg.norm(g_after)
+print(f"cosine between g and g′: {cosine:.3f}")
 
 # %% [markdown]
 # The further below 1, the staler the advice. `helpers.shift.gradient_shift` does the same for every layer but the first, all seeds and several batches. We compare
@@ -406,14 +474,24 @@ from helpers.statistics import share_of_reachable
 
 six_layers = functools.partial(network, batchnorm=False, depth=6)
 stages = (50, 200)
-contestants = {"without BatchNorm": without, "with BatchNorm": with_batchnorm, "six layers, without": six_layers}
-trained = {name: [train(build, steps) for steps in stages] for name, build in contestants.items()}
-shifts = {name: gradient_shift(runs).cosine.mean(axis=1) for name, runs in trained.items()}  # (stages, seeds)
+contestants = {
+    "without BatchNorm": without,
+    "with BatchNorm": with_batchnorm,
+    "six layers, without": six_layers,
+}
+trained = {
+    name: [train(build, steps) for steps in stages]
+    for name, build in contestants.items()
+}
+shifts = {  # name → (stages, seeds)
+    name: gradient_shift(runs).cosine.mean(axis=1) for name, runs in trained.items()
+}
 
 
+# %% tags=["nbval-ignore-output"]
 def in_one_line(cosines):
-    intervals = [mean_interval(cosine, unit="") for cosine in cosines]
-    return "   ".join(f"{interval.mean:.3f} ± {interval.high - interval.mean:.3f}" for interval in intervals)
+    found = [mean_interval(cosine, unit="") for cosine in cosines]
+    return "   ".join(f"{one.mean:.3f} ± {one.high - one.mean:.3f}" for one in found)
 
 
 print("cosine between g and g′, mean of all layers and 8 seeds, after", stages, "steps")
@@ -426,24 +504,41 @@ for name, cosines in shifts.items():
 
 # %% tags=["nbval-ignore-output"]
 print("training accuracy after", stages, "steps")
-accuracies = {name: np.array([runs.recomputed.train_accuracy[:, -1].mean() for runs in stage_runs])
-              for name, stage_runs in trained.items()}
+accuracies = {
+    name: np.array(
+        [runs.recomputed.train_accuracy[:, -1].mean() for runs in stage_runs]
+    )
+    for name, stage_runs in trained.items()
+}
 for name, values in accuracies.items():
     print(f"{name:20}", "   ".join(f"{value:6.1%}" for value in values))
 
 # %%
 least_shift = max(shifts, key=lambda name: shifts[name].mean())
-compare_prediction(my_prediction, least_shift)
 best = max(values[-1] for values in accuracies.values())
-came_far = share_of_reachable(accuracies[least_shift][-1], chance=dataset.chance, best=best)
-print("it has come less than a tenth of the way from guessing to the best of the three:", bool(came_far < 0.1))
+came_far = share_of_reachable(
+    accuracies[least_shift][-1], chance=dataset.chance, best=best
+)
+print(
+    "it has come less than a tenth of the way from guessing to the best of the three:",
+    bool(came_far < 0.1),
+)
 at_50 = {name: shifts[name][0].mean() for name in arms}  # the two with three layers
 print("after 50 steps the gradients shift more", min(at_50, key=at_50.get))
 
+# %%
+shorter = {"without BatchNorm": "without", "with BatchNorm": "with"}
+predictions.compare(
+    "01, the steadiest gradients", my_prediction,
+    shorter.get(least_shift, "six layers"),
+    why="A gradient that hardly changes can belong to a network that trains well, or "
+    "to one in which nothing moves. The measure cannot tell them apart.",
+)
+
 # %% [markdown]
 # The network with the "perfect" score is hardly better than guessing. Its gradients do not change
-# because almost no gradient reaches the layers below, and these stand still. Between the two networks that learn, the measure does not name one winner: after 50
-# steps, when the plain network is still asleep, the one with BatchNorm shifts *more*, and it is the one that is learning.
+# because almost no gradient reaches the lower layers, so the lower layers stand still. Between the two networks that learn, the measure does not name one winner: after 50
+# steps, when the plain network has hardly begun to learn, compare the two again: more shift is no sign of less learning.
 # After 200 steps the order can turn: compare the two intervals in the table.
 #
 # Take two things with you. *Little shift is not the same as good training*, by either definition. And a number that looks
@@ -458,18 +553,21 @@ print("after 50 steps the gradients shift more", min(at_50, key=at_50.get))
 # Here is such a layer, simpler than theirs, whose noise also differs from image to image. Each call draws a new scale and
 # a new shift for every unit: (1 + noise) · x + noise. The noise is strong: now and then the scale even comes out negative, and the unit's values are mirrored.
 
+
 # %%
 class Noise(keras.layers.Layer):
     def __init__(self, centre=1.0, spread=0.5):
         super().__init__()
         self.centre, self.spread = centre, spread
-        self.seed_generator = keras.random.SeedGenerator(seed=0)  # gives new random numbers at each call
+        self.random = keras.random.SeedGenerator(seed=0)  # new numbers at each call
 
     def call(self, x):  # in training and also when we measure: the noise never stops
-        noise = keras.random.normal((2, x.shape[-1]), stddev=self.spread, seed=self.seed_generator)
+        shape = 2, x.shape[-1]
+        noise = keras.random.normal(shape, stddev=self.spread, seed=self.random)
         return (self.centre + noise[0]) * x + noise[1]
 
 
+# %%
 noisy_batchnorm = functools.partial(network, batchnorm=True, noise=Noise)
 ones = np.ones((1, 4), dtype="float32")
 layer = Noise()
@@ -486,11 +584,15 @@ my_prediction = None  # your guess, for example ["without", "noisy", "with"]
 
 # %% tags=["nbval-ignore-output"]
 noise_arms = {
-    "without": trained["without BatchNorm"][1],  # the runs of 200 steps that we have already
+    "without": trained["without BatchNorm"][
+        1
+    ],  # the runs of 200 steps that we have already
     "with": trained["with BatchNorm"][1],
     "noisy": train(noisy_batchnorm, 200),
 }
-plots.percentiles_over_training({"without": noise_arms["without"], "noisy": noise_arms["noisy"]}, unit=3)
+plots.percentiles_over_training(
+    {"without": noise_arms["without"], "noisy": noise_arms["noisy"]}, unit=3
+)
 
 # %% [markdown]
 # The lower row is a BatchNorm network. In the last layer its middle stays nearer to 0 than that of the plain network
@@ -505,13 +607,26 @@ plots.learning_curves(noise_arms, "train_accuracy", statistics="recomputed")
 # so the drift of all four is taken up to step 200. (Further up it was up to step 600, so the numbers differ.)
 
 # %% tags=["nbval-ignore-output"]
-points = {name: (mean_drift(runs, 200), runs.recomputed.train_accuracy[:, -1])
-          for name, runs in {**noise_arms, "six layers": trained["six layers, without"][1]}.items()}
+points = {
+    name: (mean_drift(runs, 200), runs.recomputed.train_accuracy[:, -1])
+    for name, runs in {
+        **noise_arms,
+        "six layers": trained["six layers, without"][1],
+    }.items()
+}
 plots.drift_against_accuracy(points, steps=200)
 
 # %%
-final = {name: accuracy.mean() for name, (_, accuracy) in points.items() if name != "six layers"}
-compare_prediction(my_prediction, sorted(final, key=final.get))
+final = {
+    name: accuracy.mean()
+    for name, (_, accuracy) in points.items()
+    if name != "six layers"
+}
+predictions.compare(
+    "01, the counter-experiment", my_prediction, sorted(final, key=final.get),
+    why="If drift decided how well a network trains, the network with the most drift "
+    "would come last.",
+)
 
 # %% [markdown]
 # If drift decided how well a network trains, the markers would run from the upper left to the lower right. They do not.
@@ -526,7 +641,7 @@ compare_prediction(my_prediction, sorted(final, key=final.get))
 # **Predict:** the plain network learned slowly. With even more disorder, will it learn more slowly still?
 
 # %%
-my_prediction = None  # your guess for noise around 5: "slower" or "faster" than the plain network
+my_prediction = None  # noise around 5: "slower" or "faster" than the plain network
 
 # %%
 noises = {
@@ -545,12 +660,22 @@ plots.learning_curves(trap, "train_accuracy", statistics="recomputed")
 from helpers.statistics import paired_difference
 
 plain_accuracy = noise_arms["without"].recomputed.train_accuracy[:, -1]
-gains = {name: paired_difference(runs.recomputed.train_accuracy[:, -1], plain_accuracy) for name, runs in trap.items()
-         if name != "plain"}
-words = {name: "faster" if gain.low > 0 else "slower" if gain.high < 0 else "undecided" for name, gain in gains.items()}
-compare_prediction(my_prediction, words["noise around 5"])
+gains = {
+    name: paired_difference(runs.recomputed.train_accuracy[:, -1], plain_accuracy)
+    for name, runs in trap.items()
+    if name != "plain"
+}
+words = {
+    name: "faster" if gain.low > 0 else "slower" if gain.high < 0 else "undecided"
+    for name, gain in gains.items()
+}
 for name, word in words.items():
     print(f"{name:18}", word)
+predictions.compare(
+    "01, noise around 5", my_prediction, words["noise around 5"],
+    why="Noise around 5 changes two things at once: it adds disorder, and it "
+    "multiplies the pre-activations by 5. The last line has the second change alone.",
+)
 
 # %% [markdown]
 # "Noise makes networks learn faster!", and the interval would agree. But the last line, *times 5 with no noise at all*,
@@ -575,6 +700,7 @@ for name, word in words.items():
 # BatchNorm (both up to step 600), does it train better with it; and, in the counter-experiment, does noisy BatchNorm drift more than the plain
 # network (both up to step 200), and does it train better all the same?
 
+
 # %%
 def accuracy_at_200(runs):
     return runs.recomputed.train_accuracy[:, list(runs.evaluated_at).index(200)]
@@ -583,16 +709,24 @@ def accuracy_at_200(runs):
 evidence = {
     "plain_drift": mean_interval(drifts["without BatchNorm"], unit=""),
     "drift_ratio": mean_interval(ratio, unit=""),
-    "gain": paired_difference(accuracy_at_200(arms["with BatchNorm"]), accuracy_at_200(arms["without BatchNorm"])),
-    "noisy_drift_ratio": mean_interval(points["noisy"][0] / points["without"][0], unit=""),
-    "noisy_gain": paired_difference(accuracy_at_200(noise_arms["noisy"]), accuracy_at_200(noise_arms["without"])),
+    "gain": paired_difference(
+        accuracy_at_200(arms["with BatchNorm"]),
+        accuracy_at_200(arms["without BatchNorm"]),
+    ),
+    "noisy_drift_ratio": mean_interval(
+        points["noisy"][0] / points["without"][0], unit=""
+    ),
+    "noisy_gain": paired_difference(
+        accuracy_at_200(noise_arms["noisy"]), accuracy_at_200(noise_arms["without"])
+    ),
 }
 
 # %% tags=["nbval-ignore-output"]
 from helpers import claims
 
 card = claims.verdict("C1", evidence)
-claims.record(card, dataset, networks=repr(arms["with BatchNorm"]), noisy=repr(noise_arms["noisy"]))
+claims.record(card, dataset, networks=repr(arms["with BatchNorm"]),
+              noisy=repr(noise_arms["noisy"]))
 card
 
 # %%
@@ -600,7 +734,11 @@ print(card.word)
 
 # %% [markdown]
 # ## What you saw
-#
+
+# %%
+predictions.summary()
+
+# %% [markdown]
 # - Inside a network that learns, distributions move: their means, their spreads, their shapes. *That* is a fact.
 # - BatchNorm holds mean and spread still, because it sets them. Shape, and the places of the images within the
 #   distribution, go on changing. Something must, or nothing would be learned.
