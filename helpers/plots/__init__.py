@@ -20,6 +20,7 @@ from helpers.plots.covariate_shift import (
     ridge,
     ridgelines,
 )
+from helpers.plots.drawings_layer import backward_graph, feature_strips
 from helpers.plots.placement import accuracy_by_rate, placement_map, saturation
 from helpers.plots.shared_means import shared_means
 from helpers.plots.style import DPI, Plot, new_figure
@@ -32,9 +33,11 @@ __all__ = [
     "PERCENTILES",
     "Plot",
     "accuracy_by_rate",
+    "backward_graph",
     "drift_against_accuracy",
     "drift_over_training",
     "drift_parts_bars",
+    "feature_strips",
     "hill",
     "image_positions",
     "interval_band",

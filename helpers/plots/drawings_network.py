@@ -12,7 +12,7 @@ def layer_rows(rows):
     rows: {name: names of the layers in order}. "BatchNorm" and "BN" are Batch Normalization, whatever begins with
     "Dense" is a linear layer, everything else an activation. Returns a Plot whose caption lists every row.
     """
-    figure, axis = _canvas(width=9.0, height=0.35 + 0.62 * len(rows))
+    figure, axis = canvas(width=9.0, height=0.35 + 0.62 * len(rows))
     longest = max(map(len, rows.values()))
     axis.set(xlim=(-0.2, longest + 0.9), ylim=(len(rows) - 0.4, -0.6))
     for row, (name, layers) in enumerate(rows.items()):
@@ -20,9 +20,9 @@ def layer_rows(rows):
         for at, layer in enumerate(layers):
             color = BATCH if layer in ("BatchNorm", "BN") else PLAIN if layer.startswith("Dense") else LIGHT
             shape = "square,pad=0.35" if layer.startswith("Dense") or color == BATCH else "round4,pad=0.35"
-            _box(axis, at + 1.2, row, layer, color, shape=shape)
+            box(axis, at + 1.2, row, layer, color, shape=shape)
             if at:
-                _arrow(axis, (at + 0.59, row), (at + 0.8, row))
+                arrow(axis, (at + 0.59, row), (at + 0.8, row))
     return Plot(figure, "; ".join(f"{name}: {' → '.join(layers)}" for name, layers in rows.items()) + ".")
 
 
@@ -31,7 +31,7 @@ def two_modes():
 
     Returns a Plot.
     """
-    figure, axes = _canvas(1, 2, width=9.0, height=2.9)
+    figure, axes = canvas(1, 2, width=9.0, height=2.9)
     for axis, title in zip(axes, ("training=True, as in fit", "training=False, as in predict"), strict=True):
         axis.set(xlim=(0, 4), ylim=(2.6, -0.5))
         axis.set_title(title, fontsize=11, weight="bold")
@@ -40,17 +40,17 @@ def two_modes():
             (1.9, "subtract the mean,\ndivide by the std"),
             (3.45, r"$\cdot\,\gamma+\beta$"),
         ):
-            _box(axis, at, 0.1, words, LIGHT if at == 0.35 else PLAIN)
-        _arrow(axis, (0.78, 0.1), (1.16, 0.1))
-        _arrow(axis, (2.66, 0.1), (3.05, 0.1))
+            box(axis, at, 0.1, words, LIGHT if at == 0.35 else PLAIN)
+        arrow(axis, (0.78, 0.1), (1.16, 0.1))
+        arrow(axis, (2.66, 0.1), (3.05, 0.1))
     training, inference = axes
-    _box(training, 0.75, 1.15, "mean and variance\nof this batch", BATCH)
-    _box(training, 2.85, 2.15, "moving_mean,\nmoving_variance", LIGHT, edge=MOVING)
-    _arrow(training, (0.4, 0.38), (0.55, 0.82), BATCH)
-    _arrow(training, (1.3, 0.85), (1.75, 0.47), BATCH, "used")
-    _arrow(training, (1.15, 1.5), (2.05, 2.05), MOVING, "update", dashed=True)
-    _box(inference, 1.9, 2.15, "moving_mean,\nmoving_variance", MOVING)
-    _arrow(inference, (1.9, 1.8), (1.9, 0.47), MOVING, "used")
+    box(training, 0.75, 1.15, "mean and variance\nof this batch", BATCH)
+    box(training, 2.85, 2.15, "moving_mean,\nmoving_variance", LIGHT, edge=MOVING)
+    arrow(training, (0.4, 0.38), (0.55, 0.82), BATCH)
+    arrow(training, (1.3, 0.85), (1.75, 0.47), BATCH, "used")
+    arrow(training, (1.15, 1.5), (2.05, 2.05), MOVING, "update", dashed=True)
+    box(inference, 1.9, 2.15, "moving_mean,\nmoving_variance", MOVING)
+    arrow(inference, (1.9, 1.8), (1.9, 0.47), MOVING, "used")
     caption = (
         "Left, in training: the mean and the variance of this batch normalise the batch, and they update the moving "
         "averages, which are not used. Right, at inference: the moving averages normalise the batch, and nothing is "
@@ -86,19 +86,19 @@ def bias_drawing(before, bias):
     return Plot(figure, caption)
 
 
-def _canvas(rows=1, columns=1, **size):
+def canvas(rows=1, columns=1, **size):
     figure, axes = new_figure(rows, columns, **size)
     for axis in figure.axes:
         axis.axis("off")
     return figure, axes
 
 
-def _box(axis, x, y, words, color, *, shape="square,pad=0.35", edge="#333333"):
+def box(axis, x, y, words, color, *, shape="square,pad=0.35", edge="#333333"):
     axis.text(x, y, words, ha="center", va="center", fontsize=9, color="white" if color in (BATCH, MOVING) else "black",
               bbox={"boxstyle": shape, "facecolor": color, "edgecolor": edge})  # fmt: skip
 
 
-def _arrow(axis, start, end, color="#333333", words="", *, dashed=False):
+def arrow(axis, start, end, color="#333333", words="", *, dashed=False):
     arrow = {"arrowstyle": "-|>", "color": color, "linewidth": 1.4, "linestyle": "--" if dashed else "-"}
     axis.annotate("", xy=end, xytext=start, arrowprops=arrow)
     if words:
