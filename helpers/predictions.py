@@ -68,7 +68,7 @@ def in_words(value):
     if isinstance(value, (set, frozenset)):
         return ", ".join(sorted(map(in_words, value))) or "none"
     if isinstance(value, (tuple, list)):
-        return " and ".join(map(in_words, value))
+        return f"({', '.join(map(in_words, value))})"
     if isinstance(value, Real):
         return f"{value:.3g}"
     return str(value)

@@ -194,7 +194,7 @@ def folder(results_folder, monkeypatch):
 def test_what_was_recorded_comes_back(folder):
     first, again = claims.replications(folder)
     assert (first.name, first.title) == ("digits", "digits")
-    assert (again.name, again.title) == ("digits_seeds_from_100", "digits again")
+    assert (again.name, again.title) == ("digits_seeds_from_100", "digits, new seeds")
     assert list(first.verdicts) == ["C3", "C8"]
     assert first.verdicts["C3"] == claims.verdict("C3", evidence("C3", **NO_ORDER))
     content = json.loads((folder / "digits" / "C3.json").read_text())
@@ -212,16 +212,16 @@ def test_a_file_that_contradicts_the_rule_is_refused(folder):
 
 def test_a_card_says_what_others_found(folder):
     here = claims.verdict("C3", evidence("C3", **NO_ORDER))  # on digits, as recorded; from other seeds another word
-    assert list(here.elsewhere) == ["digits again"]
+    assert list(here.elsewhere) == ["digits, new seeds"]
     for text in (str(here), here._repr_markdown_(), here._repr_html_()):
-        assert f"On digits again: {S}. Before the activation is better" in text
+        assert f"With digits, new seeds: {S}. Before the activation is better" in text
     assert "elsewhere" not in str(claims.verdict("C8", evidence("C8")))
 
 
 @pytest.mark.parametrize(("answers", "said", "unsaid"), [
-    ({}, "On digits again the same, word and reason.", "another reason"),
-    ({"some_loss": False}, "On digits again the same word, but another reason: Before", "word and reason"),
-    (NO_ORDER, f"On digits again: {S}. Before", "the same"),
+    ({}, "With digits, new seeds, the verdict and its reason are the same.", "is another"),
+    ({"some_loss": False}, "new seeds, the verdict is the same, but its reason is another: Before", "are the same"),
+    (NO_ORDER, f"With digits, new seeds: {S}. Before", "the same"),
 ])  # fmt: skip
 def test_a_card_compares_word_and_reason(folder, answers, said, unsaid):
     card = str(claims.verdict("C3", evidence("C3", **answers)))
@@ -232,7 +232,7 @@ def test_a_card_compares_word_and_reason(folder, answers, said, unsaid):
 def test_a_learners_own_rule_is_not_stopped_by_the_recorded_ones(folder):
     path = folder / "digits_seeds_from_100" / "C3.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "verdict": N}))
-    assert claims.verdict("C3", evidence("C3")).elsewhere["digits again"].word == S
+    assert claims.verdict("C3", evidence("C3")).elsewhere["digits, new seeds"].word == S
 
 
 def test_files_of_a_rule_with_other_measures_stop_no_learner(folder):
@@ -248,7 +248,7 @@ def test_files_of_a_rule_with_other_measures_stop_no_learner(folder):
 def test_the_table_names_every_claim_and_what_is_not_measured_yet(folder):
     table = claims.Table(folder, links="notebooks/").markdown
     head, _, *rows = table.split("\n\n")[0].splitlines()
-    assert head == "| | The lesson says | digits | digits again |"
+    assert head == "| | The lesson says | digits | digits, new seeds |"
     assert [row.split("]")[0].strip("| [") for row in rows] == list(claims.CLAIMS)
     assert X in rows[2]
     assert S in rows[2]
@@ -262,7 +262,7 @@ def test_under_the_table_stand_the_reasons_and_where_they_differ(folder):
     reasons = claims.Table(folder).markdown.split("\n\n")[1].splitlines()
     assert len(reasons) == len(claims.CLAIMS)
     assert "in both directions" in reasons[2]
-    assert "*digits again:* Before the activation is better" in reasons[2]
+    assert "*digits, new seeds:* Before the activation is better" in reasons[2]
     assert "*digits" not in reasons[7]
 
 
@@ -347,14 +347,14 @@ def test_the_bounds_are_fixed():
     ("C7", {"cold_gap": False}, "not early in training.", "new domain"),
     ("C7", {"domain_gain": False}, "not on a new domain.", "early in training"),
     ("C7", {"warm_gap": False}, "not while the weights still move fast.", "new domain"),
-    ("C6", {"need_change": False}, "is not needed less beside", "clearly needed"),
-    ("C6", {"need_change": None}, "is not clearly needed less beside", "Alone"),
-    ("C6", {"noisy_label_gain": None}, "Alone, Dropout is not clearly ahead", "needed less"),
+    ("C6", {"need_change": False}, "does not gain less beside", "does not clearly gain less"),
+    ("C6", {"need_change": None}, "does not clearly gain less beside", "Alone"),
+    ("C6", {"noisy_label_gain": None}, "Alone, Dropout is not clearly ahead", "not gain less"),
     ("C6", {"early_gain": False, "noisy_removal_cost": False}, "not clearly ahead of Dropout", "still gains"),
     ("C6", {"noisy_removal_cost": False}, "with clean labels. Batch Normalization is ahead early", "noisy ones"),
     ("C6", {"clean_removal_cost": False}, "Even with clean labels it could not", "can be left out"),
     ("C6", {"variance_shift": False}, "spoils its moving statistics", "still gains"),
-    ("C8", {"large_batch_loss": False}, "with recomputed statistics only", "not the best"),
+    ("C8", {"large_batch_loss": False}, "only with recomputed statistics", "not the best"),
     ("C8", {"large_recomputed_loss": False}, "the largest batch is not the best", "LayerNorm"),
     ("C8", {"layernorm_small_batch_loss": False}, "LayerNorm too", "largest batch"),
     ("C9", {"plain_with": False}, "But without skip connections Batch Normalization is not enough.", "serve"),

@@ -70,29 +70,29 @@ def test_arms_beyond_the_palette_are_told_apart():
 
 @pytest.mark.parametrize(
     ("finals", "said"),
-    [((0.95, 0.95, 0.2), "at 0.1 to 1."), ((0.2, 0.95, 0.2), "at 0.1."), ((0.3, 0.2, 0.2), "at none of the rates.")],
+    [((0.95, 0.95, 0.2), "at 0.1 to 1 all"), ((0.2, 0.95, 0.2), "at 0.1 all"), ((0.3, 0.2, 0.2), "at no rate do all")],
 )
 def test_sweep_says_where_every_seed_trains(finals, said):
     rates = [1, 0.1, 10]  # in no order
     result = Sweep([{"learning_rate": rate} for rate in rates], [made_up_runs(final) for final in finals])
     best = Sweep([{"learning_rate": 1}], [made_up_runs(0.99)])
     plot = plots.learning_rate_sweep({"best": best, "arm": result})
-    assert f"arm: every seed passes 91 % {said}" in plot.caption  # 0.1 + 0.9 * (1.0 - 0.1)
-    assert "best: every seed passes 91 % at 1;" in plot.caption
+    assert f"arm: {said} seeds pass 91 %" in plot.caption  # 0.1 + 0.9 * (1.0 - 0.1)
+    assert "best: at 1 all seeds pass 91 %;" in plot.caption
     assert list(lines_of(plot.figure.axes[0])[1].get_xdata()) == [0.1, 1, 10]
 
 
 def test_what_counts_as_trained_is_measured_by_the_best_arm():
     hard = {"arm": Sweep([{"learning_rate": 1}, {"learning_rate": 2}], [made_up_runs(0.6), made_up_runs(0.4)])}
     caption = plots.learning_rate_sweep(hard).caption  # nobody passes 90 %, and yet one rate is the one to take
-    assert "arm: every seed passes 56 % at 1." in caption
-    assert "Dotted: 56 %, 90 % of the way from guessing to the best mean." in caption
+    assert "arm: at 1 all seeds pass 56 %." in caption
+    assert "The dotted line at 56 % is 90 % of the way from guessing to the best mean." in caption
 
 
 def test_paired_arms_give_the_paired_difference():
     base = np.array([0.90, 0.80, 0.95, 0.70])
     plot = plots.paired_arms({"first": base, "second": base + 0.01 + np.array([0.001, -0.001, 0.002, -0.002])})
-    assert "second: +1.0 points ± 0.3 (4 seeds)" in plot.caption
+    assert "second − first: +1.0 points ± 0.3 (4 seeds)" in plot.caption
 
 
 def test_a_plot_shows_picture_and_words(monkeypatch):

@@ -49,9 +49,7 @@ def test_the_words_name_both_only_where_they_differ():
     assert say("flat", "as before") == "You predicted: flat. Measured: as before. Why."
     assert say("as before", "as before") == "Your prediction came true: as before. Why."
     assert say(None, "as before") == "No prediction yet. Measured: as before. Why."
-    assert say((1, 2, 3), (1.0, 2.25)) == (
-        "Your prediction, 1 and 2 and 3, cannot be compared. Measured: 1 and 2.25. Why."
-    )
+    assert say((1, 2, 3), (1.0, 2.25)) == "Your prediction, (1, 2, 3), cannot be compared. Measured: (1, 2.25). Why."
 
 
 def test_the_summary_counts_and_names_the_surprises():

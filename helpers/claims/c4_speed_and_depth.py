@@ -22,7 +22,7 @@ def decide(faster_gain, high_rate_share, deep_share, deep_share_plain, shallow_g
     if len(shown) < len(benefits):
         return CONDITIONS, listed + f"Not shown: {', '.join(name for name in benefits if name not in shown)}."
     return CONDITIONS, listed + "Not always: a shallow, well-initialised network with Adam " + (
-        "gains nothing that matters after 100 steps." if shallow_gain is False else "does not clearly gain."
+        "gains less than 2 points in 100 steps." if shallow_gain is False else "does not clearly gain."
     )
 
 

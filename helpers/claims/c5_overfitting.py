@@ -17,7 +17,8 @@ def decide(small_clean_gain, small_noisy_gain, full_clean_gain, full_noisy_gain)
     if not helped:
         return (
             NOT_SUPPORTED,
-            "In none of the four cases did Batch Normalization alone clearly gain more than 2 points on unseen images.",
+            "In none of the four cases (little or all data, right or noisy labels) did Batch Normalization alone "
+            "clearly gain more than 2 points on unseen images.",
         )
     listed = "; ".join(helped)
     if len(helped) >= 3:

@@ -10,8 +10,8 @@ def decide(early_gain, noisy_label_gain, need_change, clean_removal_cost, noisy_
     Normalization than without. Removed: leaving it out beside Batch Normalization costs less than 2 points.
     Not supported here: not different, or not reduced, or not removed even with clean labels. Supported: removed with
     noisy labels too, and Dropout before Batch Normalization does no harm. Supported with conditions: otherwise."""
-    need = {True: "gains less", False: "is not needed less", None: "is not clearly needed less"}[need_change]
-    said = [f"Where data are few and labels noisy, Dropout {need} beside Batch Normalization than without it"]
+    gains = {True: "gains less", False: "does not gain less", None: "does not clearly gain less"}[need_change]
+    said = [f"With few data and noisy labels, Dropout {gains} beside Batch Normalization than without it"]
     if not clean_removal_cost:
         said.append("Even with clean labels it could not clearly be left out")
     else:

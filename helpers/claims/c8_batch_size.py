@@ -16,7 +16,9 @@ def decide(small_batch_loss, layernorm_small_batch_loss, large_batch_loss, large
     if not large_recomputed_loss:
         conditions.append("the largest batch is not the best")
     elif not large_batch_loss:
-        conditions.append("the largest batch is as good with recomputed statistics only, its moving averages stay cold")
+        conditions.append(
+            "the largest batch is as good only with recomputed statistics, because its moving averages lag behind"
+        )
     if conditions:
         return CONDITIONS, f"Tiny batches cost accuracy; but {', and '.join(conditions)}."
     return SUPPORTED, "Tiny batches cost Batch Normalization accuracy, LayerNorm none, and large batches do no harm."

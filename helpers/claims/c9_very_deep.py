@@ -16,7 +16,9 @@ def decide(residual_with, residual_without, plain_with, zero_branch, layer_norm)
         )
     if not residual_without:
         return NOT_SUPPORTED, "With skip connections the very deep network may train without Batch Normalization too."
-    shown = "A very deep network with skip connections trains with Batch Normalization, and not without any. "
+    shown = (
+        "A very deep network with skip connections trains with Batch Normalization, and not without any normalisation. "
+    )
     conditions = []
     if not plain_with:
         conditions.append("without skip connections Batch Normalization is not enough")

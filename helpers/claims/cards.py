@@ -67,10 +67,10 @@ def said_elsewhere(verdict):
         if (other.word, other.reason) == (verdict.word, verdict.reason):
             alike.append(title)
         elif other.word == verdict.word:
-            sentences.append(f"On {title} the same word, but another reason: {other.reason}")
+            sentences.append(f"With {title}, the verdict is the same, but its reason is another: {other.reason}")
         else:
-            sentences.append(f"On {title}: {other.word}. {other.reason}")
-    return [f"On {' and '.join(alike)} the same, word and reason."] * bool(alike) + sentences
+            sentences.append(f"With {title}: {other.word}. {other.reason}")
+    return [f"With {' and with '.join(alike)}, the verdict and its reason are the same."] * bool(alike) + sentences
 
 
 def _measured(verdict):

@@ -100,7 +100,7 @@ def _read_replication(folder, *, strict):
         path = folder / f"{claim.name}.json"
         if path.is_file():
             content = json.loads(path.read_text(encoding="utf-8"))
-            title = content["data"]["title"] + (" again" if content["seeds from"] else "")
+            title = content["data"]["title"] + (", new seeds" if content["seeds from"] else "")
             evidence = {name: Interval(**fields) for name, fields in content["evidence"].items()}
             with contextlib.nullcontext() if strict else contextlib.suppress(ValueError):  # it asked for other measures
                 found[claim.name] = judge(claim.name, evidence)

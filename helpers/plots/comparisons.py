@@ -60,17 +60,22 @@ def learning_rate_sweep(arms, *, trained=0.9, statistics="recomputed"):
                   label=name)  # fmt: skip
         axis.plot(rates, 100 * final, color=COLORS[i], linestyle="none", marker=".", markersize=4, alpha=0.5)
         works = rates[(final > enough).all(axis=1)]
-        reach = "at none of the rates" if not len(works) else f"at {works[0]:g}"
-        reach += f" to {works[-1]:g}" if len(works) > 1 else ""
-        sentences.append(f"{name}: every seed passes {100 * enough:.0f} % {reach}")
+        sentences.append(f"{name}: {_where_all_pass(works, enough)}")
     axis.axhline(100 * enough, color="#555555", linewidth=0.8, linestyle=":")
     axis.set(xscale="log", xlabel="learning rate", ylabel="final test accuracy (%)", ylim=(0, 103))
     axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
     axis.minorticks_off()
     axis.legend(frameon=False, loc="best")
     return Plot(figure, f"{'; '.join(sentences)}. Lines are means over {final.shape[1]} seeds, each dot is one seed. "
-                f"Dotted: {100 * enough:.0f} %, {100 * trained:.0f} % of the way from guessing to the best "
-                "mean.")  # fmt: skip
+                f"The dotted line at {100 * enough:.0f} % is {100 * trained:.0f} % of the way from guessing to the "
+                "best mean.")  # fmt: skip
+
+
+def _where_all_pass(rates, enough):
+    if not len(rates):
+        return f"at no rate do all seeds pass {100 * enough:.0f} %"
+    reach = f"{rates[0]:g} to {rates[-1]:g}" if len(rates) > 1 else f"{rates[0]:g}"
+    return f"at {reach} all seeds pass {100 * enough:.0f} %"
 
 
 def trained_from(all_runs, share, statistics="recomputed"):
@@ -105,8 +110,8 @@ def paired_arms(arms, *, unit="%"):
     right.axvline(0, color="#555555", linewidth=0.8, linestyle=":")
     right.set_yticks(range(1, len(names)), [f"{name}\n− {names[0]}" for name in names[1:]])
     right.set(ylim=(0.4, len(names) - 0.4), xlabel="difference" + (" (points)" if unit == "%" else ""))
-    said = "; ".join(f"{name}: {difference}" for name, difference in zip(names[1:], differences, strict=True))
-    return Plot(figure, f"Against {names[0]}, seed by seed: {said}. Each grey line is one seed.")
+    said = "; ".join(f"{name} − {names[0]}: {one}" for name, one in zip(names[1:], differences, strict=True))
+    return Plot(figure, f"Differences, seed by seed: {said}. Each grey line is one seed.")
 
 
 def interval_rows(intervals, *, margin=None, xlabel="difference (points)"):
