@@ -16,7 +16,8 @@ from docutils import nodes
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from tools import links, playground  # noqa: E402
+from helpers import playground  # noqa: E402
+from tools import links  # noqa: E402
 
 project = "Batch Normalization, measured"
 author = "the course's authors"
@@ -121,11 +122,16 @@ def add_explorer_scripts(app, _pagename, _template, context, _doctree):
         app.add_js_file("explorers/load.js", loading_method="defer")
 
 
+def write_digits(_app):
+    """Write the playground's data, which the course's data make."""
+    (playground.SCRIPTS / "digits.js").write_text(playground.digits_script(), encoding="ascii")
+
+
 def add_playground(app, pagename, *_):
     """Give the playground's page its scripts, and no other page."""
     if pagename == "playground":
         app.add_css_file("playground/playground.css")
-        for name in (*playground.ENGINE, *playground.PAGE):
+        for name in (*playground.ENGINE, "digits", *playground.PAGE):
             app.add_js_file(f"playground/{name}.js", loading_method="defer")
 
 
@@ -133,7 +139,7 @@ def setup(app):
     """What Sphinx calls first."""
     app.connect("builder-inited", copy_notebooks)
     app.connect("builder-inited", copy_mathjax)
-    app.connect("builder-inited", lambda _app: playground.write_digits(HERE / "static" / "playground" / "digits.js"))
+    app.connect("builder-inited", write_digits)
     app.connect("html-page-context", add_playground)
     app.connect("html-page-context", add_explorer_scripts)
     app.connect("doctree-read", add_alternative_texts)

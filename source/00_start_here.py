@@ -20,6 +20,21 @@ import helpers  # noqa: F401
 # random starts, and says how far chance alone could have moved the result. Some sentences hold, some hold under conditions, some do not
 # hold here, and some are *contested*: the evidence points both ways. You will see which, and on what evidence.
 #
+# ## See it first
+#
+# The next cell trains two small networks in your browser, on images of handwritten digits. The two have the same initial
+# weights and see the same images, and one of them has Batch Normalization. Press one of the upper buttons, or *Play*.
+# (Where a notebook may run no scripts, you see a picture: run the cell.)
+
+# %% tags=["nbval-ignore-output"]
+from helpers.playground import Playground
+
+Playground()
+
+# %% [markdown]
+# What do you see, and would it happen again with other initial weights, another learning rate, other images? One run cannot
+# tell. That is what this course is about.
+#
 # ## The map
 #
 # | notebook | the question | minutes |

@@ -146,6 +146,28 @@ def test_the_course_opens(page, lab):
     assert not page.errors
 
 
+def test_the_playground_trains_in_a_cell_and_is_a_picture_where_no_script_may_run(page, lab):
+    open_notebook(page, lab("00_start_here"), "0 · Start here")
+    cell = cell_with(page, "Playground")
+    cell.scroll_into_view_if_needed()
+    picture = cell.locator(".course-playground img")  # nobody has trusted this notebook yet
+    picture.wait_for()
+    assert picture.evaluate("image => image.naturalWidth") > 500
+    assert cell.locator("iframe").count() == 0
+
+    for code in (page.locator(".jp-CodeCell").first, cell):  # the first is the setup cell, which is folded
+        code.locator(".jp-InputPrompt").click()
+        page.keyboard.press("Shift+Enter")
+    playground = cell.frame_locator("iframe")
+    playground.get_by_role("button", name="One step").click()
+    playground.locator(".counter", has_text="step 1 ").wait_for()
+    playground.get_by_role("button", name="The plain network sleeps").click()
+    playground.locator(".claim", has_text="This run shows it").wait_for()
+    photograph(page, "9-playground")
+    assert cell.locator("iframe").bounding_box()["height"] > 700
+    assert not page.errors
+
+
 def test_notebook_02_runs_and_its_slider_follows_the_keyboard(page, lab, course, axe):
     path = course / "notebooks" / "02_batchnorm_from_scratch.ipynb"
     notebook = run_all(page, lab(path.stem), path, "2 · Batch Normalization from scratch")

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
+from helpers import playground
 from tests.environments.published import ROOT
-from tools import playground
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +17,8 @@ def node(tmp_path_factory):
     if path is None:
         pytest.skip("no node found, which runs the playground's engine; on Debian: apt-get install nodejs")
     data = tmp_path_factory.mktemp("playground") / "digits.js"
-    playground.write_digits(data)
-    files = [*(ROOT / "docs" / "static" / "playground" / f"{name}.js" for name in playground.ENGINE), data]
+    data.write_text(playground.digits_script(), encoding="ascii")
+    files = [*(playground.SCRIPTS / f"{name}.js" for name in playground.ENGINE), data]
 
     def run(job, **content):
         command = [path, str(ROOT / "tests" / "site" / "engine.js"), job, *map(str, files)]

@@ -225,8 +225,11 @@
         );
         return;
       }
-      const { claim, notebook } = this.preset;
-      const link = make("a", { href: `notebooks/${notebook.page}.html#${notebook.anchor}` }, notebook.title);
+      const { claim, notebook } = this.preset,
+        { notebooks } = this.place.dataset; // where the site has them; a page on its own has none
+      const link = notebooks
+        ? make("a", { href: `${notebooks}${notebook.page}.html#${notebook.anchor}` }, notebook.title)
+        : notebook.title;
       const verdict = isOver ? [make("strong", {}, this.verdict()), " "] : [];
       this.claim.replaceChildren(`${claim} `, ...verdict, "One run is an anecdote; ", link, " asks several seeds.");
     }
