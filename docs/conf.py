@@ -86,16 +86,23 @@ def copy_notebooks(_app):
             if "setup" in cell.metadata.get("tags", []):
                 cell.metadata.tags.append("remove-cell")
             for output in cell.get("outputs", []):
-                if "text/html" in output.get("data", {}):  # a table's links lead to notebooks, here to pages
-                    output.data["text/html"] = re.sub(r'href="(\w+)\.ipynb', r'href="\1.html', output.data["text/html"])
-                if "image/png" in output.get("data", {}):
-                    png = base64.b64decode(output.data["image/png"])
-                    alt = output.metadata.get("image/png", {}).get("alt")
-                    name = hashlib.sha256(png).hexdigest()
-                    alternative_texts[name] = alt or words
-                    if "explorer" in output.metadata:
-                        explorers[name] = output.metadata["explorer"]
+                adapt(output, words)
         nbformat.write(notebook, HERE / "notebooks" / path.name)
+
+
+def adapt(output, words):
+    """Fit an output of a notebook to the site, and note what its figure says: its own text, or else these words."""
+    data = output.get("data", {})
+    if data.get("text/plain") == playground.CAPTION:  # the site has a page for it
+        output.data = {"text/markdown": f"[![{playground.CAPTION}](../static/playground.png)](../playground.md)"}
+    elif "text/html" in data:  # a table's links lead to notebooks, here to pages
+        data["text/html"] = re.sub(r'href="(\w+)\.ipynb', r'href="\1.html', data["text/html"])
+    if "image/png" in data:
+        png = base64.b64decode(data["image/png"])
+        name = hashlib.sha256(png).hexdigest()
+        alternative_texts[name] = output.metadata.get("image/png", {}).get("alt") or words
+        if "explorer" in output.metadata:
+            explorers[name] = output.metadata["explorer"]
 
 
 def add_alternative_texts(_app, doctree):
@@ -135,6 +142,13 @@ def add_playground(app, pagename, *_):
             app.add_js_file(f"playground/{name}.js", loading_method="defer")
 
 
+def remove_source_maps(app, error):
+    """Leave out the maps of the theme's scripts and styles: three megabytes that no reader asks for."""
+    if not error:
+        for path in Path(app.outdir).rglob("*.map"):
+            path.unlink()
+
+
 def setup(app):
     """What Sphinx calls first."""
     app.connect("builder-inited", copy_notebooks)
@@ -144,3 +158,4 @@ def setup(app):
     app.connect("html-page-context", add_explorer_scripts)
     app.connect("doctree-read", add_alternative_texts)
     app.connect("doctree-read", add_explorers)
+    app.connect("build-finished", remove_source_maps)
