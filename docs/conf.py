@@ -142,6 +142,12 @@ def add_playground(app, pagename, *_):
             app.add_js_file(f"playground/{name}.js", loading_method="defer")
 
 
+def name_folded_cells(_app, _pagename, _template, context, _doctree):
+    """Let a folded cell be called what is written on it: the label of myst-nb says something else (WCAG 2.5.3)."""
+    if "body" in context:
+        context["body"] = context["body"].replace(' aria-label="Toggle hidden content"', "")
+
+
 def remove_source_maps(app, error):
     """Leave out the maps of the theme's scripts and styles: three megabytes that no reader asks for."""
     if not error:
@@ -156,6 +162,7 @@ def setup(app):
     app.connect("builder-inited", write_digits)
     app.connect("html-page-context", add_playground)
     app.connect("html-page-context", add_explorer_scripts)
+    app.connect("html-page-context", name_folded_cells)
     app.connect("doctree-read", add_alternative_texts)
     app.connect("doctree-read", add_explorers)
     app.connect("build-finished", remove_source_maps)

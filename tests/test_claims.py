@@ -347,6 +347,8 @@ def test_the_bounds_are_fixed():
     ("C7", {"cold_gap": False}, "not early in training.", "new domain"),
     ("C7", {"domain_gain": False}, "not on a new domain.", "early in training"),
     ("C7", {"warm_gap": False}, "not while the weights still move fast.", "new domain"),
+    ("C3", {"order_tanh": None}, "clearly better for ReLU and sigmoid only", "none of the three"),
+    ("C3", {**NO_ORDER}, "clearly better for none of the three activations", "only"),
     ("C6", {"need_change": False}, "does not gain less beside", "does not clearly gain less"),
     ("C6", {"need_change": None}, "does not clearly gain less beside", "Alone"),
     ("C6", {"noisy_label_gain": None}, "Alone, Dropout is not clearly ahead", "not gain less"),

@@ -6,6 +6,7 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
+from helpers import playground
 from helpers.claims import CLAIMS
 from tests.environments import published
 
@@ -44,9 +45,8 @@ def test_every_notebook_is_in_the_menu(site, pages):
 def test_every_figure_is_there_and_described(site, pages, name):
     images = pages[site / "notebooks" / f"{name}.html"].select(".bd-article img")
     stored = nbformat.read(published.ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
-    figures = [
-        output for cell in stored.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
-    ]
+    outputs = [output.get("data", {}) for cell in stored.cells for output in cell.get("outputs", [])]
+    figures = [data for data in outputs if "image/png" in data or data.get("text/plain") == playground.CAPTION]
     assert len(images) == len(figures)
     for image in images:
         assert len(image.get("alt", "").split()) >= 5, image  # a sentence, not a file's name

@@ -20,7 +20,10 @@ def decide(order_relu, order_tanh, order_sigmoid, edge_before, edge_after, some_
         skipped = "Leaving every other layer without Batch Normalization costs little."
     if order_relu and order_tanh and order_sigmoid:
         return SUPPORTED, f"Before the activation is better, whichever the activation. {skipped}"
-    alike = "With the best learning rate for each, before is not clearly better for every activation. "
+    answers = {"ReLU": order_relu, "tanh": order_tanh, "sigmoid": order_sigmoid}
+    better = [activation for activation, answer in answers.items() if answer]
+    where = f"for {' and '.join(better)} only" if better else "for none of the three activations"
+    alike = f"With each order at its own best learning rate, before is clearly better {where}. "
     if edge_before and edge_after:
         return CONTESTED, f"{alike}At other learning rates the order decides, but in both directions. {skipped}"
     if edge_before:

@@ -8,8 +8,9 @@ def decide(early_gain, noisy_label_gain, need_change, clean_removal_cost, noisy_
     """Different problems: Batch Normalization is ahead early in training, Dropout on test images after noisy labels.
     Reduced: with little data and noisy labels, where Dropout has work to do, it gains clearly less beside Batch
     Normalization than without. Removed: leaving it out beside Batch Normalization costs less than 2 points.
-    Not supported here: not different, or not reduced, or not removed even with clean labels. Supported: removed with
-    noisy labels too, and Dropout before Batch Normalization does no harm. Supported with conditions: otherwise."""
+    Not supported here: one of these three fails (different problems; reduced; removed, with clean labels). Supported:
+    removed with noisy labels too, and Dropout before Batch Normalization does no harm. Supported with conditions:
+    otherwise."""
     gains = {True: "gains less", False: "does not gain less", None: "does not clearly gain less"}[need_change]
     said = [f"With few data and noisy labels, Dropout {gains} beside Batch Normalization than without it"]
     if not clean_removal_cost:
