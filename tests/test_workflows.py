@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,12 @@ def test_colab_pins_follow_the_published_list():
 def test_colab_pins_refuse_a_list_without_a_pinned_package():
     with pytest.raises(ValueError, match="no tensorflow=="):
         colab_pins.updated("tensorflow-cpu==2.20.0\n", "numpy==2.3.1\n")
+
+
+def test_the_version_is_the_same_everywhere_and_has_its_changes():
+    version = tomllib.loads((GITHUB.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert f"\nversion: {version}\n" in (GITHUB.parent / "CITATION.cff").read_text(encoding="utf-8")
+    changes = (GITHUB.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(r"^## (\S+),", changes, re.MULTILINE).group(1) == version, (
+        "the newest changes are of another version"
+    )
