@@ -1,9 +1,11 @@
 """The drawings of notebook 02: the columns of a batch, and the graph of the backward pass."""
 
+import re
+
 import numpy as np
 import pytest
 
-from helpers import plots
+from helpers import batchnorm, plots
 from helpers.plots.drawings_layer import EDGES, PLACES
 
 
@@ -42,3 +44,36 @@ def test_the_strips_have_one_panel_a_stage_and_a_bar_a_column():
     assert [axis.get_title() for axis in plot.figure.axes] == ["a", "b"]
     assert all(len(axis.get_xticks()) == 3 for axis in plot.figure.axes)
     assert plot.caption.endswith("A note.")
+
+
+def computed(formula, **values):
+    """What a formula of the drawing says, with these values for its symbols; a sum runs over the rows."""
+    written = {r"d\hat x": "dx_hat", r"\hat x": "x_hat", r"d\gamma": "dgamma", r"\gamma": "gamma", r"d\mu": "dmu",
+               r"\frac{1}{2} r^3 dr": "0.5 * r**3 * dr", "2 s": "2 * s", r"\cdot": "*", "$": ""}  # fmt: skip
+    for sign, python in written.items():
+        formula = formula.replace(sign, python)
+    formula = re.sub(r"\\sum (.+)", r"total(\1)", formula.rpartition("=")[2])
+    return eval(formula, {"total": lambda terms: terms.sum(axis=0), **values})
+
+
+def test_the_gradients_on_the_arrows_lead_to_those_of_the_layer():
+    rng, rows, epsilon = np.random.default_rng(4), 7, 1e-3
+    x, dy = rng.normal(2, 3, (2, rows, 3))
+    gamma, beta = rng.normal(size=(2, 3))
+    s = x - x.mean(axis=0)
+    r = 1 / np.sqrt(x.var(axis=0) + epsilon)
+    known = {"N": rows, "s": s, "r": r, "x_hat": s * r, "gamma": gamma, "dy": dy}
+    on = {(start, end): gradient.split("\n") for start, end, _, gradient, _ in EDGES}
+    x_hat, y, shifted = r"$\hat x = s \cdot r$", r"$y = \gamma \hat x + \beta$", "$s = x - \\mu$"
+
+    known["dx_hat"] = computed(*on[x_hat, y], **known)
+    dbeta, dgamma = (computed(gradient, **known) for gradient in on[r"$\gamma, \beta$", y])
+    known["dr"] = computed(*on["$r$", x_hat], **known)
+    known["dv"] = computed(*on["$v$", "$r$"], **known)
+    known["ds"] = computed(*on[shifted, x_hat], **known) + computed(*on[shifted, "$v$"], **known)
+    known["dmu"] = computed(*on[r"$\mu$", shifted], **known)
+    dx = computed(*on["$x$", shifted], **known) + computed(*on["$x$", r"$\mu$"], **known)
+
+    reference = batchnorm.backward(dy, batchnorm.forward(x, gamma, beta, epsilon)[1])
+    for own, of_layer in zip((dx, dgamma, dbeta), reference, strict=True):
+        np.testing.assert_allclose(own, of_layer, atol=1e-12)

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from helpers import explorer_states
 from helpers.explorers import DistributionExplorer, Explorer, MomentumExplorer, NormalizationExplorer, PlacementExplorer
-from helpers.plots import accuracy_by_rate, interval_rows, placement_map
+from helpers.plots import accuracy_by_rate, hill, interval_rows, placement_map
 from helpers.statistics import Interval
 from tests.environments.published import ROOT
 
@@ -391,3 +392,12 @@ def test_interval_rows_list_every_interval_and_the_margin():
     assert low < -5
     assert high > 60
     assert "Shaded" not in interval_rows(intervals).caption
+
+
+def test_the_heights_on_the_site_are_the_nearest_of_the_levels():
+    values = np.random.default_rng(0).normal(size=200)
+    heights = hill(values, explorer_states.POINTS)[1]
+    letters = explorer_states.distribution(["text"], values, image=0.0).split(" ")[-1]
+    on_site = np.array([ord(letter) - ord("A") for letter in letters]) / explorer_states.LEVELS
+    assert len(letters) == explorer_states.POINTS
+    assert abs(on_site - heights).max() <= 0.5 / explorer_states.LEVELS

@@ -164,6 +164,7 @@ def test_the_playground_trains_in_a_cell_and_is_a_picture_where_no_script_may_ru
     playground.get_by_role("button", name="The plain network sleeps").click()
     playground.locator(".claim", has_text="This run shows it").wait_for()
     photograph(page, "9-playground")
+    assert picture.count() == 0, "the picture gives its place to the page"
     assert cell.locator("iframe").bounding_box()["height"] > 700
     assert not page.errors
 

@@ -216,6 +216,9 @@ WRONG = {
         "range": lambda x, g, b, epsilon=1e-3: g * (x - x.min(-1, keepdims=True)) / np.ptp(x, -1, keepdims=True) + b,
         "float16": lambda x, g, b, epsilon=1e-3: g * hat(np.float16(x), -1, epsilon) + b,
         "epsilon subtracted": lambda x, g, b, epsilon=1e-3: g * hat(x, -1, -epsilon / 2) + b,
+        "epsilon of its own": lambda x, g, b, epsilon=1e-3: reference("layer_norm", x, g, b),
+        "one row is left alone": lambda x, g, b, epsilon=1e-3: (
+            reference("layer_norm", x, g, b, epsilon) if len(x) > 1 else x),
     },
     "group_norm": {
         "no groups": lambda x, g, b, groups, epsilon=1e-3: g * hat(x, -1, epsilon) + b,
@@ -229,6 +232,7 @@ WRONG = {
             "group_norm", reference("group_norm", x, g, b, groups, epsilon), g, b, groups, epsilon),
         "beta subtracted": lambda x, g, b, groups, epsilon=1e-3: reference("group_norm", x, g, -b, groups, epsilon),
         "as it was": lambda x, g, b, groups, epsilon=1e-3: x,
+        "epsilon of its own": lambda x, g, b, groups, epsilon=1e-3: reference("group_norm", x, g, b, groups),
         "flat": lambda x, g, b, groups, epsilon=1e-3: reference("group_norm", x, g, b, groups, epsilon).ravel(),
     },
     "layer_norm_backward": {
