@@ -52,9 +52,12 @@ def devices(images, count):
                 _mean(axis, middle, f"mean\nof {each}")
         if together:
             _mean(axis, (images - 1) / 2, f"mean of {images}")
-    return Plot(figure, f"A batch of {images} images on {count} devices. Left, without synchronising: each device takes "
-                f"the mean and the variance of its own {each} images. Right, synchronised: all devices use the mean and "
-                f"the variance of all {images} images.")  # fmt: skip
+    caption = (
+        f"A batch of {images} images on {count} devices. Left, without synchronising: each device takes the mean and the "
+        f"variance of its own {each} images. Right, synchronised: all devices use the mean and the variance of all "
+        f"{images} images."
+    )
+    return Plot(figure, caption)
 
 
 def _glass(axis, x, bottom, level):
