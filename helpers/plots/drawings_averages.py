@@ -53,8 +53,8 @@ def devices(images, count):
         if together:
             _mean(axis, (images - 1) / 2, f"mean of {images}")
     caption = (
-        f"A batch of {images} images on {count} devices. Left, without synchronising: each device takes the mean and the "
-        f"variance of its own {each} images. Right, synchronised: all devices use the mean and the variance of all "
+        f"A batch of {images} images on {count} devices. Left, without synchronising: each device takes the mean and "
+        f"the variance of its own {each} images. Right, synchronised: all devices use the mean and the variance of all "
         f"{images} images."
     )
     return Plot(figure, caption)
