@@ -11,13 +11,13 @@
 #
 # **Time:** about 50 minutes · **Before this:** [02](02_batchnorm_from_scratch.ipynb), [03](03_keras_sequential.ipynb)
 #
-# A Batch Normalization layer ("BatchNorm") computes one thing in training and another thing at inference. Most of its famous bugs
-# come from this difference. After this notebook you can
+# A Batch Normalization layer ("BatchNorm") computes one thing in training and another thing at inference. Most of its
+# famous bugs come from this difference. After this notebook you can
 #
 # - say when the two modes of BatchNorm disagree, and by how much: after how many steps a moving average is good enough,
 #   and what small batches, sorted batches and new images do to it;
-# - avoid the bugs in your own work: freeze a layer so that it stays frozen, synchronise several devices, re-estimate statistics,
-#   and fold the layer away for deployment.
+# - avoid the bugs in your own work: freeze a layer so that it stays frozen, synchronise several devices, re-estimate
+#   statistics, and fold the layer away for deployment.
 #
 # Where scores are compared, the training is repeated from several seeds. The ± behind a mean is its 95 % interval.
 
@@ -27,8 +27,9 @@ import helpers  # noqa: F401
 # %% [markdown]
 # ## One network, two accuracies
 #
-# First start TensorFlow. (One experiment near the end needs several devices, and TensorFlow fixes its devices when it starts.
-# So we split this machine's processor into four *logical* devices now. Everything else runs on the first of them.)
+# First start TensorFlow. (One experiment near the end needs several devices, and TensorFlow fixes its devices when it
+# starts. So we split this machine's processor into four *logical* devices now. Everything else runs on the first of
+# them.)
 
 # %%
 from helpers import environment
@@ -45,9 +46,9 @@ dataset = load()
 print(dataset)
 
 # %% [markdown]
-# Our network has three hidden layers of 100 units. Each of them is Dense, BatchNorm, ReLU. We train it for one epoch, so it sees
-# each training image once. Then we score it twice on the same test images. Between the two scores no weight changes: the only
-# difference is the argument `training`.
+# Our network has three hidden layers of 100 units. Each of them is Dense, BatchNorm, ReLU. We train it for one epoch, so
+# it sees each training image once. Then we score it twice on the same test images. Between the two scores no weight
+# changes: the only difference is the argument `training`.
 
 # %% tags=["nbval-ignore-output"]
 from helpers.networks import mlp
@@ -70,8 +71,8 @@ for training in (False, True):
     print(f"training={training!s:5}   test accuracy {100 * accuracy:.0f} %")
 
 # %% [markdown]
-# Why do the two numbers differ, and which of them should you report? The next two sections explain the difference. The section
-# on `training=True` explains why the second number is not the one to report.
+# Why do the two numbers differ, and which of them should you report? The next two sections explain the difference. The
+# section on `training=True` explains why the second number is not the one to report.
 #
 # ## Two modes
 #
@@ -89,8 +90,8 @@ for training in (False, True):
 # $$\text{in training: } y_i = \gamma\, \frac{x_i - \mu_B}{\sqrt{\sigma_B^2 + \epsilon}} + \beta
 # \qquad\qquad \text{at inference: } y_i = \gamma\, \frac{x_i - m}{\sqrt{v + \epsilon}} + \beta$$
 #
-# with the learnt $\gamma$ and $\beta$ and a small constant $\epsilon$. Each call in training mode also updates the moving averages.
-# With $\alpha$ for the *momentum*, the share of the old value that stays:
+# with the learnt $\gamma$ and $\beta$ and a small constant $\epsilon$. Each call in training mode also updates the moving
+# averages. With $\alpha$ for the *momentum*, the share of the old value that stays:
 #
 # $$m \leftarrow \alpha\, m + (1 - \alpha)\, \mu_B \qquad\qquad v \leftarrow \alpha\, v + (1 - \alpha)\, \sigma_B^2$$
 
@@ -102,8 +103,8 @@ from helpers.plots import drawings_averages, drawings_network
 drawings_network.two_modes()
 
 # %% [markdown]
-# Now one layer and a batch of two rows with two features. **Predict:** the first number of the first row is 10. What does it become
-# in training mode? And at inference, where a new layer starts with $m = 0$ and $v = 1$?
+# Now one layer and a batch of two rows with two features. **Predict:** the first number of the first row is 10. What does
+# it become in training mode? And at inference, where a new layer starts with $m = 0$ and $v = 1$?
 
 # %%
 my_prediction = None  # (the 10 in training mode, the 10 at inference), such as (0, 0)
@@ -132,8 +133,8 @@ predictions.compare(
 )
 
 # %% [markdown]
-# In training mode only one thing is left of two values: *which of them is larger*. The reason is that each of two values lies half of
-# their distance away from their mean, and that this half is also their standard deviation $\sigma_B$:
+# In training mode only one thing is left of two values: *which of them is larger*. The reason is that each of two values
+# lies half of their distance away from their mean, and that this half is also their standard deviation $\sigma_B$:
 #
 # $$\frac{x_1 - \mu_B}{\sigma_B} = \frac{\tfrac12 (x_1 - x_2)}{\tfrac12 \lvert x_1 - x_2 \rvert} = \pm 1$$
 #
@@ -143,10 +144,10 @@ predictions.compare(
 #
 # ## The famous complaint: good training, terrible validation
 #
-# "My accuracy is fine, but my validation accuracy is awful in the first epochs. Is it overfitting?" People have asked this on
-# question sites for years. Here is one run of a plain `fit` that shows it. Compare the two columns from epoch 2 on. (In
-# epoch 1 `accuracy` looks low, because Keras averages it over the epoch, while the network still learns. `val_accuracy` is taken
-# at the end of the epoch.)
+# "My accuracy is fine, but my validation accuracy is awful in the first epochs. Is it overfitting?" People have asked
+# this on question sites for years. Here is one run of a plain `fit` that shows it. Compare the two columns from epoch 2
+# on. (In epoch 1 `accuracy` looks low, because Keras averages it over the epoch, while the network still learns.
+# `val_accuracy` is taken at the end of the epoch.)
 
 # %% tags=["nbval-ignore-output"]
 model = new_network(seed=2)
@@ -155,7 +156,8 @@ history = model.fit(
     validation_data=(dataset.x_test, dataset.y_test),
 ).history
 for epoch in (1, 2, 3, 5, 10, 20, 30):
-    accuracy, on_test = (history[name][epoch - 1] for name in ("accuracy", "val_accuracy"))
+    accuracy = history["accuracy"][epoch - 1]
+    on_test = history["val_accuracy"][epoch - 1]
     print(f"epoch {epoch:2}   accuracy {accuracy:.2f}   val_accuracy {on_test:.2f}")
 
 # %% [markdown]
@@ -165,13 +167,13 @@ for epoch in (1, 2, 3, 5, 10, 20, 30):
 my_prediction = None  # "overfitting", "the moving averages" or "bad luck with the seed"
 
 # %% [markdown]
-# To find the cause, score the *same weights* twice: once with the moving averages, as `predict` does, and once with the mean
-# and the variance of the whole training set in their place. The second score we call *recomputed*. If overfitting were
-# the cause, both scores would be low, because both use the same weights and the same test images.
+# To find the cause, score the *same weights* twice: once with the moving averages, as `predict` does, and once with the
+# mean and the variance of the whole training set in their place. The second score we call *recomputed*. If overfitting
+# were the cause, both scores would be low, because both use the same weights and the same test images.
 #
-# `train_many` trains eight seeds side by side and returns both scores. (It drops the last, smaller batch of an epoch, so nine
-# steps are one epoch, where `fit` takes ten.) We train with two momenta. In training mode no output depends on the momentum,
-# so a seed gets the same weights with both momenta.
+# `train_many` trains eight seeds side by side and returns both scores. (It drops the last, smaller batch of an epoch, so
+# nine steps are one epoch, where `fit` takes ten.) We train with two momenta. In training mode no output depends on the
+# momentum, so a seed gets the same weights with both momenta.
 
 # %% tags=["nbval-ignore-output"]
 import functools
@@ -211,13 +213,14 @@ for i, (name, scores) in enumerate(curves.items()):
     axis.plot(steps, 100 * scores.test_accuracy.mean(axis=0), color=plots.COLORS[i],
               ls=plots.LINESTYLES[i], marker=plots.MARKERS[i], ms=4, label=name)
 low, _, high = (100 * scores.test_accuracy[:, 0].mean() for scores in curves.values())
-axis.annotate("", (steps[0], low), xytext=(steps[0], high), arrowprops={"arrowstyle": "<->"})
+arrow, line = {"arrowstyle": "<->"}, {"arrowstyle": "-"}
+axis.annotate("", (steps[0], low), xytext=(steps[0], high), arrowprops=arrow)
 axis.annotate("the same weights,\nother statistics", (steps[0], (low + high) / 2),
-              xytext=(45, low), arrowprops={"arrowstyle": "-"})
+              xytext=(45, low), arrowprops=line)
 axis.set(xlabel="training steps", ylabel="test accuracy (%)", ylim=(low - 8, 101))
 axis.legend(loc="lower right")
-plots.Plot(figure, "The same weights, scored with different statistics. What recomputing "
-    f"gains at momentum 0.99: {cold} after {steps[0]} steps, {warm} after {steps[-1]}. "
+plots.Plot(figure, "The same weights, scored with different statistics. Recomputing "
+    f"gains {cold} after {steps[0]} steps and {warm} after {steps[-1]} at momentum 0.99. "
     f"At momentum 0.9: {recomputing_gains(lag[0.9], 1)} after {steps[1]} steps.")
 
 # %%
@@ -233,9 +236,10 @@ predictions.compare(
 # %% [markdown]
 # ## How many steps until the averages are warm?
 #
-# The moving averages start at 0 and 1, whatever the data are. As long as a large part of these initial values is left in them, we call
-# them **cold**. Later we call them **warm**. How long they stay cold can be computed without any training. Suppose that all
-# batches have the same mean $\mu$. Each step keeps the share $\alpha$ of the distance $\mu - m$ that is still to go, so after $k$ steps
+# The moving averages start at 0 and 1, whatever the data are. As long as a large part of these initial values is left in
+# them, we call them **cold**. Later we call them **warm**. How long they stay cold can be computed without any training.
+# Suppose that all batches have the same mean $\mu$. Each step keeps the share $\alpha$ of the distance $\mu - m$ that is
+# still to go, so after $k$ steps
 #
 # $$\mu - m_k = \alpha^k\, (\mu - m_0) , \qquad \text{share covered} = 1 - \alpha^k .$$
 #
@@ -260,8 +264,8 @@ for k in (1, 9, 22, 69, 230, 459):
     assert np.allclose(*np.transpose(shares), atol=1e-3), f"step {k}: {shares}"
 
 # %% [markdown]
-# The next drawing shows the same numbers. The water in each glass is the moving mean, and the dashed line is the batch mean. Find
-# the first glass in each row that is nine tenths full.
+# The next drawing shows the same numbers. The water in each glass is the moving mean, and the dashed line is the batch
+# mean. Find the first glass in each row that is nine tenths full.
 
 # %% jupyter={"source_hidden": true} cellView="form" tags=["hide-input"]
 # Draws how far the moving mean has risen with each momentum.
@@ -271,16 +275,17 @@ drawings_averages.water_levels({
 })
 
 # %% [markdown]
-# What counts is the number of *steps*, not the number of images. So a few large batches warm the averages up less than many small ones.
+# What counts is the number of *steps*, not the number of images. So a few large batches warm the averages up less than
+# many small ones.
 #
 # - **What helps:** more steps, a lower momentum (such as 0.9 for short runs), or statistics recomputed after training, as
 #   Ioffe & Szegedy did in 2015. (`re_estimate` in the section "A new domain" does it.)
-# - **What does not help:** means against overfitting, because cold averages are no overfitting.
+# - **What does not help:** remedies against overfitting, because cold averages are no overfitting.
 #
 # ## Warm averages can still lag
 #
-# A warm average may still be wrong, because each training step also changes the weights, and with the weights the true mean
-# and variance of every unit. To see what follows, take a mean that grows by 1 at each step and stops at step 500:
+# A warm average may still be wrong, because each training step also changes the weights, and with the weights the true
+# mean and variance of every unit. To see what follows, take a mean that grows by 1 at each step and stops at step 500:
 
 # %%
 momentum = 0.99
@@ -305,10 +310,10 @@ axis.annotate("", (400 - behind[399], level), xytext=(400, level),
 axis.text(410, level - 12, f"{behind[399]:.0f} steps behind")
 axis.set(xlabel="step", ylabel="mean")
 axis.legend(frameon=False, loc="lower right")
-plots.Plot(figure, f"While the true mean grows, the moving mean (momentum {momentum}) has the "
-    f"value of up to {behind[:500].max():.0f} steps ago. Once the true mean stands still, "
-    f"the moving mean catches up: it is behind by {behind[599]:.0f} after 100 more steps "
-    f"and by {behind[799]:.0f} after 300.")
+plots.Plot(figure, "While the true mean grows, the moving mean has the value that the "
+    f"true mean had up to {behind[:500].max():.0f} steps ago (momentum {momentum}). Once "
+    "the true mean stands still, the moving mean catches up: it is behind by "
+    f"{behind[599]:.0f} after 100 more steps and by {behind[799]:.0f} after 300.")
 
 # %% [markdown]
 # So while a mean grows evenly, its moving average is behind by as many steps as
@@ -317,8 +322,8 @@ plots.Plot(figure, f"While the true mean grows, the moving mean (momentum {momen
 #
 # <details><summary>Where the formula comes from (may be skipped)</summary>
 #
-# Let the true mean be $\mu_k = k\,d$ at step $k$, so it grows by $d$ at each step, and let the moving mean be behind by $L$ steps:
-# $m_k = (k - L)\,d$. Put both into the update $m_k = \alpha\, m_{k-1} + (1 - \alpha)\, \mu_k$:
+# Let the true mean be $\mu_k = k\,d$ at step $k$, so it grows by $d$ at each step, and let the moving mean be behind by
+# $L$ steps: $m_k = (k - L)\,d$. Put both into the update $m_k = \alpha\, m_{k-1} + (1 - \alpha)\, \mu_k$:
 #
 # $$(k - L)\,d = \alpha\,(k - 1 - L)\,d + (1 - \alpha)\,k\,d
 # \quad\Longrightarrow\quad L = \alpha\,(1 + L)
@@ -326,15 +331,16 @@ plots.Plot(figure, f"While the true mean grows, the moving mean (momentum {momen
 #
 # </details>
 #
-# How far the mean of a unit moves in 99 steps depends on the **learning rate**. The experiment needs weights that keep moving, so we
-# give one training image in five a wrong label: then there is always something left to fit. All networks train with batches of 32 and momentum 0.99,
-# at the learning rates 0.1, 1, and 1 falling to 0.03 at step 270. At step 270 the averages have become warm.
+# How far the mean of a unit moves in 99 steps depends on the **learning rate**, as the next experiment shows. It needs
+# weights that keep moving, so we give one training image in five a wrong label: then there is always something left to
+# fit. The networks train with batches of 32 and momentum 0.99, at three learning rates: 0.1, 1, and a rate that is 1 up to
+# step 270 and 0.03 afterwards. At step 270 the averages have become warm.
 #
-# **Predict:** over the last 200 of the 670 steps, how many points does recomputing still gain at the constant learning rate 1? And how many if the
-# rate has fallen to 0.03? (A point is one percent of the test images.)
+# **Predict:** over the last 200 of the 670 steps, how many points does recomputing still gain at the constant learning
+# rate 1? And how many if the rate has fallen to 0.03? (A point is one percent of the test images.)
 
 # %%
-my_prediction = None  # (points at a constant rate of 1, points at a falling rate): (0, 0)
+my_prediction = None  # (points at a constant rate of 1, at a falling rate): (0, 0)
 
 # %%
 random = np.random.default_rng(0)
@@ -382,12 +388,12 @@ axis.set(xlabel="training steps (dotted: here one of the rates falls)",
          ylabel="what recomputing gains (points)")
 axis.legend(frameon=False)
 said = "; ".join(f"learning rate {name}: {late_gap(name)}" for name in lagging)
-plots.Plot(figure, f"What recomputing gains over the last 200 steps: {said}. Bands are 95 % "
-    "intervals of 8 seeds.")
+plots.Plot(figure, f"What recomputing gains over the last 200 steps: {said}. Bands are "
+    "95 % intervals of 8 seeds.")
 
 # %%
-print("at a constant rate of 1, recomputing still gains something:", constant.low > 0)
-print("once the rate has fallen, the gain is below 1 point:       ", settled.high < 0.01)
+print("at a constant rate of 1, recomputing still gains:   ", constant.low > 0)
+print("once the rate has fallen, it gains less than 1 point:", settled.high < 0.01)
 
 # %% tags=["nbval-ignore-output"]
 points = (100 * constant.mean, 100 * settled.mean)
@@ -399,25 +405,27 @@ predictions.compare(
 )
 
 # %% [markdown]
-# At step 270 the averages have covered $1 - 0.99^{270}$ of their way, which is more than nine tenths. So what you see from there on is not
-# the cold start. It is the lag behind weights that move. Once the learning rate has fallen, the weights
-# nearly stand still, the averages catch up within a few hundred steps, and the gap closes. So evaluate a network after its
-# learning rate has decayed, or recompute the statistics first.
+# At step 270 the averages have covered $1 - 0.99^{270}$ of their way, which is more than nine tenths. So cold averages
+# are no longer the reason for the gap from there on. The reason is the lag behind weights that move. Once the learning
+# rate has fallen, the weights nearly stand still, the averages catch up within a few hundred steps, and the gap closes.
+# So evaluate a network after its learning rate has decayed, or recompute the statistics first.
 #
 # ## `training=True` at inference
 #
-# Some people find that a network with cold averages "works" with `model(x, training=True)`, and then always predict in this way. But in training mode the
-# mean and the variance come from the batch, so the other images of the batch, the *neighbours*, have a part in the prediction.
+# Some people find that a network with cold averages "works" with `model(x, training=True)`, and then always predict in
+# this way. But in training mode the mean and the variance come from the batch, so the other images of the batch, the
+# *neighbours*, have a part in the prediction.
 #
-# **Predict:** we give the network the *same* image twice, in training mode, each time with three other neighbours. Of 100 test
-# images, how many change their predicted class?
+# **Predict:** we give the network the *same* image twice, in training mode, each time with three other neighbours. Of 100
+# test images, how many change their predicted class?
 
 # %%
 my_prediction = None  # a number from 0 to 100
 
 # %% [markdown]
-# We take the networks trained above, with warm averages. The function `predict` makes batches in the given order and predicts in
-# either mode. (`tf.function` and `tf.map_fn` only make the many small calls faster: `map_fn` takes one batch after the other.)
+# We take the networks trained above, with warm averages. The function `predict` makes batches in the given order and
+# predicts in either mode. (`tf.function` and `tf.map_fn` only make the many small calls faster: `map_fn` takes one batch
+# after the other.)
 
 # %%
 runs = lag[0.99]
@@ -457,11 +465,14 @@ def changes(seed, training):
 changed = {}
 for training in (True, False):
     changed[training] = mean_interval([changes(seed, training) for seed in runs.seeds])
-    print(f"training={training!s:5}   class changes with the neighbours:", changed[training])
+    print(f"training={training!s:5}   class changes with the neighbours:",
+          changed[training])
 
 # %%
-print("with training=True", "many" if changed[True].low > 0.05 else "few",
-      "of them change; with training=False", "none" if changed[False].high == 0 else "some")
+in_training = "many" if changed[True].low > 0.05 else "few"
+at_inference = "none" if changed[False].high == 0 else "some"
+print(f"with training=True {in_training} of them change;",
+      f"with training=False {at_inference}")
 
 # %% tags=["nbval-ignore-output"]
 predictions.compare(
@@ -477,7 +488,8 @@ predictions.compare(
 
 # %% tags=["nbval-ignore-output"]
 one, other = shuffled(0), shuffled(50)
-in_one, in_other = (predict(first_seed, order, 4, training=True) for order in (one, other))
+in_one, in_other = (predict(first_seed, order, 4, training=True)
+                    for order in (one, other))
 right = predict(first_seed, one, 4, training=False) == y
 examples = np.flatnonzero(right & (in_one == y) & (in_other != y))[:3]
 
@@ -501,13 +513,13 @@ for row, image in zip(axes, examples, strict=False):  # there may be fewer than 
         read = names[predicted[image]]
         axis.set_title(f"first image read as {read}", fontsize=9, loc="left")
         axis.set_axis_off()
-    said.append(f"the same {names[y[image]]} is read as {names[in_one[image]]} on the left "
-                f"and as {names[in_other[image]]} on the right")
+    both = f"{names[in_one[image]]} on the left and as {names[in_other[image]]}"
+    said.append(f"the same {names[y[image]]} is read as {both} on the right")
 plots.Plot(figure, f"With training=True: {'; '.join(said)}.")
 
 # %% [markdown]
-# The prediction becomes worse still if the batch is no random mix of classes. In practice it often is none: people predict
-# on folders, and a folder holds one class. Below, the same test images come shuffled or sorted by class.
+# The accuracy falls further if the batch is no random mix of classes. In practice a batch is often not mixed, because
+# people predict on folders, and a folder holds one class. Below, the same test images come shuffled or sorted by class.
 
 # %% tags=["nbval-ignore-output"]
 orders = {"shuffled": shuffled(0), "sorted": np.argsort(y, kind="stable")}
@@ -528,8 +540,9 @@ worse = [accuracy[size, "sorted"].high < accuracy[size, "shuffled"].low
 print("and worse when sorted by class, at every batch size:", all(worse))
 
 # %% [markdown]
-# What happens to an image *alone* in its batch? Then $\mu_B = x_1$, so $x_1 - \mu_B = 0$ and $y_1 = \beta$. The image no longer
-# has any influence on the output. The next cell checks this with five images. It also checks that a call with `training=True` changes the model.
+# What happens to an image *alone* in its batch? Then $\mu_B = x_1$, so $x_1 - \mu_B = 0$ and $y_1 = \beta$. The image no
+# longer has any influence on the output. The next cell checks this with five images. It also checks that a call with
+# `training=True` changes the model.
 
 # %%
 network.set_weights(weights[first_seed])
@@ -540,22 +553,24 @@ print("✓ alone in its batch, every image gets the same logits")
 
 vectors = zip(network.get_weights(), weights[first_seed], strict=True)
 moved = sum(not np.array_equal(after, before) for after, before in vectors)
-assert moved > 0, f"training=True should have moved the averages, and moved {moved} vectors"
+assert moved > 0, f"the calls should have moved the averages, and moved {moved} vectors"
 print("✓ and the calls changed the model: its moving averages are others than before")
 
 # %% [markdown]
-# So do not predict with `training=True`: the prediction depends on the neighbours, and each call moves the
-# averages. In Keras `predict`, `evaluate` and a bare `model(x)` all choose inference mode. But in a training loop of
-# your own **you** must write `model(x, training=True)`, or the averages never move at all.
+# So do not predict with `training=True`: the prediction depends on the neighbours, and each call moves the averages. In
+# Keras `predict`, `evaluate` and a bare `model(x)` all choose inference mode. But in a training loop of your own **you**
+# must write `model(x, training=True)`, or the averages never move at all.
 #
-# This also answers the question of the first cell: report the score with `training=False`, once the averages are warm. The score with
-# `training=True` belongs to one particular batch, so it says nothing about an image that comes alone or with other neighbours.
+# This also answers the question of the first cell: report the score with `training=False`, once the averages are warm.
+# The score with `training=True` belongs to one particular batch, so it says nothing about an image that comes alone or
+# with other neighbours.
 #
 # ## Sorted batches in training
 #
-# Data sorted by class do the same harm in training, if nobody shuffles them. In the next experiment every batch holds one class, and the
-# class changes from batch to batch. Beside BatchNorm we train a network without normalisation and one with Layer
-# Normalization ("LayerNorm"), which normalises each example over its own features. **Predict:** which of the three will learn?
+# Data sorted by class do harm in training too, if nobody shuffles them. In the next experiment every batch holds one
+# class, and the class changes from batch to batch. Beside BatchNorm we train a network without normalisation and one with
+# Layer Normalization ("LayerNorm"), which normalises each example over its own features. **Predict:** which of the three
+# will learn?
 
 # %%
 my_prediction = None  # out of {"no normalisation", "LayerNorm", "BatchNorm"}
@@ -587,7 +602,8 @@ for name, result in sorted_runs.items():
     print(f"{name:17} moving {moving}   recomputed {recomputed}")
 
 # %% [markdown]
-# We say that a network has *learnt* if it has come at least four fifths of the way from guessing to the best of the three.
+# We say that a network has *learnt* if it has come at least four fifths of the way from guessing to the best of the
+# three.
 
 # %%
 from helpers.statistics import share_of_reachable
@@ -595,22 +611,22 @@ from helpers.statistics import share_of_reachable
 at_the_end = {name: result.recomputed.test_accuracy[:, -1]
               for name, result in sorted_runs.items()}
 best = max(accuracies.mean() for accuracies in at_the_end.values())
-shares = {
-    name: mean_interval(share_of_reachable(accuracies, chance=dataset.chance, best=best))
-    for name, accuracies in at_the_end.items()
-}
+shares = {}
+for name, accuracies in at_the_end.items():
+    share = share_of_reachable(accuracies, chance=dataset.chance, best=best)
+    shares[name] = mean_interval(share)
 learnt = {name for name, share in shares.items() if share.low > 0.8}
 predictions.compare(
     "05, sorted batches", my_prediction, learnt,
     why="Many people expect all three to learn, because every network sees every class "
-    "equally often. But where all images of a batch have the same class, the batch mean "
-    "contains the class, and BatchNorm subtracts the batch mean.",
+    "equally often. But where all images of a batch have the same class, the batch "
+    "mean contains the class, and BatchNorm subtracts the batch mean.",
 )
 
 # %% [markdown]
-# What the images of such a batch have in common *is* their class, and BatchNorm subtracts what they have in common. So the network
-# never sees the class during training, and recomputed statistics cannot bring back what was never learnt. LayerNorm looks at one
-# example at a time, so the order of the images does it no harm.
+# What the images of such a batch have in common *is* their class, and BatchNorm subtracts what they have in common. So
+# the network never sees the class during training, and recomputed statistics cannot bring back what was never learnt.
+# LayerNorm looks at one example at a time, so the order of the images does it no harm.
 #
 # Therefore **shuffle**. `fit` shuffles arrays, but not a `tf.data.Dataset` or a generator: there you must do it yourself.
 # `Dataset.shuffle(n)` mixes only n examples at a time, so for sorted data n must be as large as the data set.
@@ -619,16 +635,18 @@ predictions.compare(
 #
 # > **The lesson:** BatchNorm also works best when batch sizes are reasonably large.
 #
-# The mean and the variance of a batch are estimates from $N$ examples. If the values of a unit have the mean $\mu$ and the standard deviation $\sigma$ over
-# all images, then from batch to batch the batch mean $\mu_B$ varies around $\mu$ with a standard deviation of
+# The mean and the variance of a batch are estimates from $N$ examples. If the values of a unit have the mean $\mu$ and
+# the standard deviation $\sigma$ over all images, then from batch to batch the batch mean $\mu_B$ varies around $\mu$
+# with a standard deviation of
 #
 # $$\operatorname{sd}(\mu_B) = \frac{\sigma}{\sqrt N} ,
 # \qquad\text{and the batch variance is on average}\qquad
 # \mathbb{E}\big[\sigma_B^2\big] = \frac{N - 1}{N}\, \sigma^2 .$$
 #
-# The first formula is the *batch noise*: it falls only slowly with $N$. The second one says that the batch variance is *biased*: it
-# is too small, because the squares are taken around $\mu_B$, which lies in the middle of the batch itself. The factor $N/(N-1)$ would make it
-# *unbiased*. The next cell checks both formulas with $\sigma = 1$.
+# The first formula is the *batch noise*: it falls only slowly with $N$. The second one says that the batch variance is
+# *biased*: it is too small on average, because it measures the distances of the values to their own mean $\mu_B$ and not
+# to $\mu$, and $\mu_B$ is the number with the smallest mean squared distance to them. An estimate without this error,
+# $\frac{N}{N-1}\,\sigma_B^2$, is called *unbiased*. The next cell checks both formulas with $\sigma = 1$.
 
 # %%
 values = np.random.default_rng(0).normal(size=(100_000, 32))
@@ -644,24 +662,25 @@ for size in (2, 4, 8, 32):
 # %% [markdown]
 # <details><summary>For experts: which variance is stored?</summary>
 #
-# Keras normalises with the biased variance and also averages the biased variance into `moving_variance`. With batches of 2
-# its moving variance tends to $\sigma^2/2$, half of the true variance, so inference divides by a number that is too small by a factor
-# $\sqrt2$. Recomputed statistics do not have this error. The paper (Algorithm 2) and PyTorch normalise with the biased variance
-# and store the unbiased one for inference.
+# Keras normalises with the biased variance and also averages the biased variance into `moving_variance`. With batches of
+# 2 its moving variance tends to $\sigma^2/2$, half of the true variance, so inference divides by a number that is too
+# small by a factor $\sqrt2$. Recomputed statistics do not have this error. The paper (Algorithm 2) and PyTorch normalise
+# with the biased variance and store the unbiased one for inference.
 #
 # </details>
 #
-# With two examples only −1 and +1 are left of the values, as you saw at the beginning. How much does that cost? We train with batches of 2, 4, 8, 32 and
-# 128, and every network sees as many images in all. **Predict:** at which batch sizes does BatchNorm lose more than 5
-# points against batches of 32, even with recomputed statistics? And with the moving averages, does the accuracy go up or down from 32 to 128?
+# With two examples only −1 and +1 are left of the values, as you saw at the beginning. How much does that cost? We train
+# with batches of 2, 4, 8, 32 and 128, and every network sees as many images in all. **Predict:** at which batch sizes
+# does BatchNorm lose more than 5 points against batches of 32, even with recomputed statistics? And with the moving
+# averages, does the accuracy go up or down from 32 to 128?
 
 # %%
 my_prediction = None  # (sizes that lose, "up", "same" or "down"): ({2, 4, 8}, "same")
 
 # %% [markdown]
-# Each network gets the better one of two learning rates. Both are proportional to the batch size, and the *training* accuracy
-# chooses between them. BatchNorm is again scored twice, with moving and with recomputed statistics. The comparison with LayerNorm tells you
-# what a small batch does to any network, and what it does to BatchNorm only.
+# Each network gets the better one of two learning rates. Both are proportional to the batch size, and the *training*
+# accuracy chooses between them. BatchNorm is again scored twice, with moving and with recomputed statistics. The
+# comparison with LayerNorm tells you what a small batch does to any network, and what it does to BatchNorm only.
 
 # %% tags=["nbval-ignore-output"]
 from helpers.training import sweep
@@ -675,7 +694,8 @@ def better_of_two_rates(normalization, batch_size):
     tried = sweep({"learning_rate": rates}, build, dataset, seeds=8,
                   steps=EXAMPLES // batch_size, batch_size=batch_size,
                   evaluate_every=EXAMPLES)
-    return max(tried.runs, key=lambda runs: runs.recomputed.train_accuracy[:, -1].mean())
+    return max(tried.runs,
+               key=lambda runs: runs.recomputed.train_accuracy[:, -1].mean())
 
 
 batchnorm = {size: better_of_two_rates("before", size) for size in (2, 4, 8, 32, 128)}
@@ -701,15 +721,15 @@ figure, axis = plots.new_figure(height=4)
 said = []
 for i, (name, intervals) in enumerate(final.items()):
     plots.interval_band(axis, intervals, i, name)
-    by_size = (f"{100 * one.mean:.0f} % at batch {size}" for size, one in intervals.items())
-    said.append(f"{name}: {', '.join(by_size)}")
+    points = (f"{100 * one.mean:.0f} % at {size}" for size, one in intervals.items())
+    said.append(f"{name}: {', '.join(points)}")
 axis.set_xscale("log", base=2)
 axis.set_xticks(list(batchnorm), list(batchnorm))
 axis.set(xlabel=f"batch size ({EXAMPLES} images seen by every network)",
          ylabel="test accuracy (%)")
 axis.legend(loc="lower right")
-plots.Plot(figure, f"{'; '.join(said)}. Batches of 128 leave {EXAMPLES // 128} steps. Bands "
-    "are 95 % intervals of 8 seeds.")
+plots.Plot(figure, f"Test accuracy by batch size. {'; '.join(said)}. Batches of 128 "
+    f"leave {EXAMPLES // 128} steps. Bands are 95 % intervals of 8 seeds.")
 
 # %%
 def lost_from_32(scores_at_32, scores):
@@ -737,25 +757,26 @@ print("from 32 to 128 with recomputed statistics:", direction(large_recomputed_l
 print("from 32 to 2 with LayerNorm:              ", direction(layernorm_loss))
 predictions.compare(
     "05, batch sizes", my_prediction, (losing, direction(large_batch_loss)),
-    why="Many people expect a slow decline from 32 to 2, and nothing from 32 to 128. But "
-    "the batch noise grows most at the small end, and large batches leave fewer steps "
-    "for the moving averages to become warm.",
+    why="Many people expect a slow decline from 32 to 2, and nothing from 32 to 128. "
+    "But the batch noise grows most at the small end, and large batches leave fewer "
+    "steps for the moving averages to become warm.",
 )
 
 # %% [markdown]
 # The two ends of the figure have different reasons.
 #
-# - **On the left the training suffers.** The statistics of tiny batches are so noisy that the weights become worse, and no better
-#   statistics can repair the weights afterwards. The reason is BatchNorm and not the small batch as such, where LayerNorm does well
-#   with the same batches.
-# - **On the right the weights are fine.** They took few steps, so the averages are cold. If you look only at `val_accuracy`, you read
-#   from this figure that large batches are bad for BatchNorm, and that is wrong. What helps is what helps with all cold averages: more steps, a
-#   lower momentum such as 0.9, or recomputing at the end.
+# - **On the left the training suffers.** The statistics of tiny batches are so noisy that the weights become worse, and
+#   no better statistics can repair the weights afterwards. If LayerNorm does well with the same batches, the cause is
+#   BatchNorm and not the small batch as such.
+# - **On the right the weights are fine.** They took few steps, so the averages are cold. If you look only at
+#   `val_accuracy`, you read from this figure that large batches are bad for BatchNorm, and that is wrong. What helps is
+#   what helps with all cold averages: more steps, a lower momentum such as 0.9, or recomputing at the end.
 #
 # ## Several devices make small batches
 #
-# A batch of 8 on four devices is four batches of 2. Does each device use the statistics of its own 2 images? In Keras on TensorFlow
-# it does by default. With `synchronized=True` the layer averages the statistics over all devices at every step.
+# A batch of 8 on four devices is four batches of 2. Does each device use the statistics of its own 2 images? In Keras on
+# TensorFlow it does by default. With `synchronized=True` the layer averages the statistics over all devices at every
+# step.
 
 # %% jupyter={"source_hidden": true} cellView="form" tags=["hide-input"]
 # Draws which images share a mean, without and with synchronising.
@@ -769,9 +790,10 @@ my_prediction = None  # in points
 
 
 # %% [markdown]
-# The four logical devices from the beginning stand for four graphics cards. `MirroredStrategy` splits every batch of 8 into four parts.
-# Training is short: one pass over 400 images, which makes 50 steps. Each device keeps moving averages of its own. We score with those of the first
-# device, because `save` keeps those. The second of the next cells takes about twenty seconds and shows no bar.
+# The four logical devices from the beginning stand for four graphics cards. `MirroredStrategy` splits every batch of 8
+# into four parts. Training is short: one pass over 400 images, which makes 50 steps. Each device keeps moving averages of
+# its own. We score with those of the first device, because `save` keeps those. The second of the next cells takes about
+# twenty seconds and shows no bar.
 
 
 # %%
@@ -793,7 +815,7 @@ print(strategy.num_replicas_in_sync, "devices, each with 2 of the 8 images of a 
 
 # %% tags=["nbval-ignore-output"]
 def train_on_four_devices(synchronized, seed):
-    """Test accuracy after one pass over 400 images, from the same start in both arms."""
+    """Test accuracy after one pass over 400 images; both arms start alike."""
     keras.utils.set_random_seed(seed)
     model.set_weights(two_layers(synchronized).get_weights())
     rows = np.random.default_rng(seed).permutation(len(dataset.x_train))[:400]
@@ -828,15 +850,18 @@ predictions.compare(
 )
 
 # %% [markdown]
-# Five seeds are few, training was short, and the network is small. So the experiment tells you which setting is ahead, but not by how
-# much it will be ahead in your network. The number that matters for BatchNorm is *images per device*, unless you synchronise.
+# Five seeds are few, training was short, and the network is small. So the experiment tells you which setting is ahead,
+# but not by how much it will be ahead in your network. The number that matters for BatchNorm is *images per device*,
+# unless you synchronise.
 #
 # ## Freezing, and the compile-again trap
 #
-# Suppose that you fine-tune a trained network and want to leave its BatchNorm layers as they are. In Keras `trainable = False` on this layer
-# does two things: gamma and beta no longer learn, **and** the layer runs in inference mode, even inside `fit`, so its moving averages do not move.
+# Suppose that you fine-tune a trained network and want to leave its BatchNorm layers as they are. In Keras
+# `trainable = False` on this layer does two things: gamma and beta no longer learn, **and** the layer runs in inference
+# mode, even inside `fit`, so its moving averages do not move.
 #
-# **Predict:** we compile, train, set `trainable = False`, and train again. Which of the four vectors still move in the second training?
+# **Predict:** we compile, train, set `trainable = False`, and train again. Which of the four vectors still move in the
+# second training?
 
 # %%
 my_prediction = None  # out of {"gamma", "beta", "moving_mean", "moving_variance"}
@@ -855,6 +880,7 @@ def what_moves():
             if not np.array_equal(old, vector.numpy())]
 
 
+# %%
 small.compile(optimizer="sgd", loss=loss)
 print("trained as it is:           ", what_moves())
 norm.trainable = False
@@ -876,18 +902,18 @@ predictions.compare(
 )
 
 # %% [markdown]
-# There was no error and no warning, and all four vectors moved. So check it as the cell above does: compare the vectors before and
-# after a short `fit`.
+# There was no error and no warning, and all four vectors moved. So check it as the cell above does: compare the vectors
+# before and after a short `fit`.
 #
-# Even a layer that is frozen as it should be leaves one question open. Its statistics are those of the *old* data. Are they right for the
-# new data?
+# Even a layer that is frozen as it should be leaves one question open. Its statistics are those of the *old* data. Are
+# they right for the new data?
 #
 # ## A new domain
 #
 # > **The lesson:** This ensures consistent predictions on unseen data.
 #
-# Suppose that the scanner gets a new lamp, which is brighter on one side. In numbers, a ramp is added to each test image. You
-# would recognise the images as well as before.
+# Suppose that the scanner gets a new lamp, which is brighter on one side. In numbers: to each row of pixels we add numbers
+# that rise evenly from the left to the right, which we call the *ramp*. You would recognise the images as well as before.
 
 # %%
 height, width = dataset.image_shape
@@ -902,20 +928,22 @@ for i, axis in enumerate(axes):
     axis.imshow(image.reshape(dataset.image_shape), cmap="gray_r", vmin=-3, vmax=4)
     axis.set_axis_off()
     axis.set_title("new lamp" if i % 2 else "as before", fontsize=9)
-plots.Plot(figure, "Four test images, each as before and under the new lamp: lighter on the "
-    "left, darker on the right.")
+plots.Plot(figure, "Four test images, each as before and under the new lamp: lighter "
+    "on the left, darker on the right.")
 
 # %% [markdown]
-# **Predict:** of 100 test images under the new lamp, how many does the network still get right? And how many does it get right once its moving averages
-# are *re-estimated*, that is, set to the statistics of 200 *other* images under the new lamp?
+# **Predict:** of 100 test images under the new lamp, how many does the network still get right? And how many does it get
+# right once its moving averages are *re-estimated*, that is, set to the statistics of 200 *other* images under the new
+# lamp?
 
 # %%
 my_prediction = None  # (out of 100 as it is, out of 100 re-estimated), such as (80, 80)
 
 
 # %% [markdown]
-# With $\alpha = 0$ the update $m \leftarrow \alpha\, m + (1 - \alpha)\, \mu_B$ forgets the old value altogether. So one call in training mode, with all 200
-# images as one batch, sets the moving averages to their statistics. No labels are needed.
+# With $\alpha = 0$ the update $m \leftarrow \alpha\, m + (1 - \alpha)\, \mu_B$ forgets the old value altogether. So one
+# call in training mode, with all 200 images as one batch, sets the moving averages to their statistics. No labels are
+# needed.
 
 
 # %%
@@ -932,7 +960,8 @@ def re_estimate(model, x):
 
 
 # %% [markdown]
-# Would a network without BatchNorm fare better under the new lamp? It has no averages that could be wrong. We train one as the control.
+# Would a network without BatchNorm fare better under the new lamp? It has no averages that could be wrong. We train one
+# as the control.
 
 # %% tags=["nbval-ignore-output"]
 without = train_many(functools.partial(mlp, normalization="none"), dataset, seeds=8,
@@ -981,32 +1010,37 @@ predictions.compare(
 
 # %% [markdown]
 # New light is hard for any network, as the control shows, so BatchNorm is not to blame for all of the loss. But BatchNorm
-# has a cheap remedy, which changes not one weight. With $w$ for the weights of a unit of the first layer and $r$ for the ramp, the unit receives
+# has a cheap remedy, which changes not one weight. With $w$ for the weights of a unit of the first layer and $r$ for the
+# ramp, the unit receives
 #
 # $$w^\top (h + r) = w^\top h + w^\top r .$$
 #
-# The second term is the same number for every image $h$. The stored mean does not contain that number, but the re-estimated mean does, so it is subtracted. Two hundred images
-# without labels were enough for that. The remedy works where the inputs of the units are shifted or stretched. It
-# does not make up for what the weights never learnt, such as reading upside down.
+# The second term is the same number for every image $h$. The stored mean does not contain that number, but the
+# re-estimated mean does, so it is subtracted. Two hundred images without labels were enough for that. The remedy works
+# where the inputs of the units are shifted or stretched. It does not make up for what the weights never learnt, such as
+# reading upside down.
 #
 # ## Folding: Batch Normalization for free
 #
-# At inference the four vectors are constants, so the layer computes $y = \gamma\,(x - m)/\sqrt{v + \epsilon} + \beta$ with fixed numbers. The Dense layer before it computes $x = h W + b$, with the
-# kernel $W$ and the bias $b$. Put the second formula into the first, with $s = \gamma/\sqrt{v + \epsilon}$ for the factor of each unit:
+# At inference the four vectors are constants, so the layer computes $y = \gamma\,(x - m)/\sqrt{v + \epsilon} + \beta$
+# with fixed numbers. The Dense layer before it computes $x = h W + b$, with the input $h$, the kernel $W$ and the bias
+# $b$. Put the second formula into the first, with $s = \gamma/\sqrt{v + \epsilon}$ for the factor of each unit:
 #
 # $$y = (h W + b - m)\, s + \beta = h\, \underbrace{(W s)}_{W'} \; + \; \underbrace{(b - m)\, s + \beta}_{b'}$$
 #
-# So one Dense layer with the kernel $W'$ (each column of $W$ times its own $s$) and the bias $b'$ does the work of the two layers. (The Dense layers of our
-# network have no bias, so $b = 0$.)
+# So one Dense layer with the kernel $W'$ (each column of $W$ times its own $s$) and the bias $b'$ does the work of the
+# two layers. (The Dense layers of our network have no bias, so $b = 0$.)
 
 # %%
 model = runs.model(first_seed)
 layers, new_weights = [keras.Input((64,))], []
 for number in (1, 2, 3):
-    dense, norm = (model.get_layer(f"{kind}_{number}") for kind in ("dense", "batchnorm"))
+    dense = model.get_layer(f"dense_{number}")
+    norm = model.get_layer(f"batchnorm_{number}")
     s = norm.gamma / np.sqrt(norm.moving_variance + norm.epsilon)
     new_weights.append((dense.kernel * s, norm.beta - norm.moving_mean * s))
-    layers += [keras.layers.Dense(100, name=dense.name), keras.layers.Activation("relu")]
+    layers += [keras.layers.Dense(100, name=dense.name),
+               keras.layers.Activation("relu")]
 folded = keras.Sequential([*layers, keras.layers.Dense(10, name="logits")])
 new_weights.append(model.get_layer("logits").get_weights())
 for layer, kernel_and_bias in zip(folded.layers[::2], new_weights, strict=True):
@@ -1071,7 +1105,8 @@ card
 # %% [markdown]
 # ## Your predictions
 #
-# How many of your predictions in this notebook came true? A surprise is worth a second look: the name tells you its place.
+# How many of your predictions in this notebook came true? A surprise is worth a second look: the name tells you its
+# place.
 
 # %%
 predictions.summary()
@@ -1079,12 +1114,14 @@ predictions.summary()
 # %% [markdown]
 # ## Summary
 #
-# - Training normalises with the statistics of the batch, inference with moving averages. The two agree only if the averages are *warm* and
-#   describe the data at hand.
-# - After $k$ steps a moving average has covered $1 - \alpha^k$ of its way. If `val_accuracy` is poor in the first epochs, suspect cold
-#   averages first, and look at the score with recomputed statistics.
-# - Warm averages still lag by about $\alpha/(1-\alpha)$ steps behind weights that move fast. The lag costs little once the learning rate has fallen.
-# - With `training=True` at inference, the neighbours take part in the prediction. If each training batch holds one class, BatchNorm subtracts the class.
+# - Training normalises with the statistics of the batch, inference with moving averages. The two agree only if the
+#   averages are *warm* and describe the data at hand.
+# - After $k$ steps a moving average has covered $1 - \alpha^k$ of its way. If `val_accuracy` is poor in the first epochs,
+#   suspect cold averages first, and look at the score with recomputed statistics.
+# - Warm averages still lag by about $\alpha/(1-\alpha)$ steps behind weights that move fast. The lag costs little once
+#   the learning rate has fallen.
+# - With `training=True` at inference, the neighbours take part in the prediction. If each training batch holds one class,
+#   BatchNorm subtracts the class.
 # - With two images **per device** the statistics are too noisy. Synchronise, or use another normalisation.
 # - Freeze, then compile again. On new data, re-estimate. For deployment, fold.
 #
