@@ -220,8 +220,8 @@ axis.annotate("the same weights,\nother statistics", (steps[0], (low + high) / 2
 axis.set(xlabel="training steps", ylabel="test accuracy (%)", ylim=(low - 8, 101))
 axis.legend(loc="lower right")
 plots.Plot(figure, "The same weights, scored with different statistics. Recomputing "
-    f"gains {cold} after {steps[0]} steps and {warm} after {steps[-1]} at momentum 0.99. "
-    f"At momentum 0.9: {recomputing_gains(lag[0.9], 1)} after {steps[1]} steps.")
+    f"gains {cold} after {steps[0]} steps and {warm} after {steps[-1]} at momentum "
+    f"0.99. At momentum 0.9: {recomputing_gains(lag[0.9], 1)} after {steps[1]} steps.")
 
 # %%
 averages_alone = cold.low > 0.05 and warm.high < 0.02
@@ -311,8 +311,8 @@ axis.text(410, level - 12, f"{behind[399]:.0f} steps behind")
 axis.set(xlabel="step", ylabel="mean")
 axis.legend(frameon=False, loc="lower right")
 plots.Plot(figure, "While the true mean grows, the moving mean has the value that the "
-    f"true mean had up to {behind[:500].max():.0f} steps ago (momentum {momentum}). Once "
-    "the true mean stands still, the moving mean catches up: it is behind by "
+    f"true mean had up to {behind[:500].max():.0f} steps ago (momentum {momentum}). "
+    "Once the true mean stands still, the moving mean catches up: it is behind by "
     f"{behind[599]:.0f} after 100 more steps and by {behind[799]:.0f} after 300.")
 
 # %% [markdown]
