@@ -573,7 +573,7 @@ print("✓ and the calls changed the model: its moving averages are others than 
 # will learn?
 
 # %%
-my_prediction = None  # out of {"no normalisation", "LayerNorm", "BatchNorm"}
+my_prediction = None  # a set: {"no normalisation", "LayerNorm", "BatchNorm"}
 
 
 # %%
@@ -860,11 +860,11 @@ predictions.compare(
 # `trainable = False` on this layer does two things: gamma and beta no longer learn, **and** the layer runs in inference
 # mode, even inside `fit`, so its moving averages do not move.
 #
-# **Predict:** we compile, train, set `trainable = False`, and train again. Which of the four vectors still move in the
-# second training?
+# **Predict:** we compile, train, set `trainable = False`, and train again. Which of the four vectors `gamma`, `beta`,
+# `moving_mean` and `moving_variance` still move in the second training?
 
 # %%
-my_prediction = None  # out of {"gamma", "beta", "moving_mean", "moving_variance"}
+my_prediction = None  # "none", or a set of names such as {"gamma", "moving_mean"}
 
 # %%
 small = mlp(depth=1, width=16)
