@@ -130,3 +130,17 @@ def test_a_sweep_is_drawn_with_the_statistics_asked_for():
 def test_learning_curves_are_of_accuracies():
     with pytest.raises(ValueError, match="received 'test_loss'"):
         plots.learning_curves({"a": made_up_runs(0.9)}, "test_loss")
+
+
+def test_the_picture_has_its_full_size_and_few_bytes():
+    import io
+
+    from PIL import Image
+
+    figure, axis = plots.new_figure(width=5.0, height=3.0)
+    axis.fill_between([0, 1], [0, 1], [1, 2], color=plots.COLORS[0], alpha=0.2)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=plots.DPI)
+    png = plots.Plot(figure, "A band.").png()
+    assert Image.open(io.BytesIO(png)).size == (500, 300)
+    assert len(png) < 0.6 * len(drawn.getvalue())

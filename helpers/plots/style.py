@@ -10,6 +10,7 @@ from helpers.environment import needed_for
 with needed_for("A figure"):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from PIL import Image  # comes with Matplotlib
 
 
 DPI = 100
@@ -22,17 +23,18 @@ class Plot(NamedTuple):
     caption: str
 
     def png(self):
-        """The figure as PNG bytes."""
-        buffer = io.BytesIO()
-        self.figure.savefig(buffer, format="png", dpi=DPI)
-        return buffer.getvalue()
+        """The figure as PNG bytes, with 256 colours: a third of the size, and the same to the eye."""
+        drawn, small = io.BytesIO(), io.BytesIO()
+        self.figure.savefig(drawn, format="png", dpi=DPI)
+        Image.open(drawn).convert("RGB").quantize(256).save(small, format="PNG", optimize=True)
+        return small.getvalue()
 
     def _ipython_display_(self):
-        from IPython.display import Image, Markdown, display
+        from IPython import display
 
         # As metadata, because the IPython of Colab has no argument `alt`.
-        display(Image(self.png(), format="png", metadata={"alt": self.caption}))
-        display(Markdown(f"*{self.caption}*"))
+        display.display(display.Image(self.png(), format="png", metadata={"alt": self.caption}))
+        display.display(display.Markdown(f"*{self.caption}*"))
 
 
 def new_figure(rows=1, columns=1, *, width=8.0, height=3.6, **subplots):
