@@ -285,20 +285,10 @@ def test_dropout_masks_differ_between_steps_and_seeds_and_have_their_rate():
 
 
 def test_the_dropout_layers_of_a_network_draw_different_masks():
-    def build():
-        ones = keras.layers.Lambda(keras.ops.ones_like)
-        return keras.Sequential([
-            keras.Input((500,)),
-            keras.layers.Dropout(0.5), keras.layers.BatchNormalization(momentum=0.0, name="first"), ones,
-            keras.layers.Dropout(0.5), keras.layers.BatchNormalization(momentum=0.0, name="second"),
-            keras.layers.Dense(10),
-        ])  # fmt: skip
-
-    ones = DIGITS.replace("ones", x_train=np.ones((20, 500), np.float32), y_train=np.arange(20) % 10,
-                          x_test=np.ones((10, 500), np.float32), y_test=np.arange(10))  # fmt: skip
-    runs = train_many(build, ones, seeds=1, steps=1, batch_size=1, optimizer="sgd", progress=False)
-    first, second = (runs.model(0).get_layer(name).moving_mean.numpy() > 0 for name in ("first", "second"))
-    assert np.mean(first == second) == pytest.approx(0.5, abs=0.1)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dropout(0.5)])
+    _, tracked = initial_variables(model, seed=3)
+    states = [tuple(value) for value in tracked]
+    assert len(states) == len(set(states)) == 2
 
 
 def test_dropout_masks_are_the_same_for_every_arm():
