@@ -15,10 +15,11 @@ import helpers  # noqa: F401
 #
 # > **The lesson:** Batch Normalization is one of the most important breakthroughs that made very deep neural networks practical.
 #
-# *The lesson* is a short text on Batch Normalization; you need not have read it. Each quote like those above is a sentence of the
-# lesson. The course explains these sentences. Where it can, it **measures** what they claim in front of you, on real images and from
-# several random starts, and it says how far chance alone could have moved the result. Some sentences hold, some hold under
-# conditions, some do not hold here, and some are *contested*: the evidence points both ways. You will see which, and on what evidence.
+# *The lesson* is a short text on Batch Normalization; you need not have read it. Each quote like those above is a
+# sentence of the lesson. The course explains these sentences. Where it can, it **measures** what they claim in front
+# of you, on real images and from several random starts, and it says how far chance alone could have moved the result.
+# Some sentences hold, some hold under conditions, some do not hold here, and some are *contested*: the evidence
+# points both ways. You will see which, and on what evidence.
 #
 # ## The map
 #
@@ -52,10 +53,10 @@ print("The course is tested with these versions.")
 # ## The data
 #
 # Everything runs on small real images. Unless you choose others, they are the handwritten digits that come with
-# scikit-learn, so nothing is downloaded. A network sees an image as one row of numbers, a number for each pixel.
-# We computed *one* mean and *one* standard deviation over all pixels of all training images. From every pixel this mean was
-# subtracted, and the result was divided by this standard deviation.
-# **Look for** an image that you could not name yourself. A network may get such an image wrong, too.
+# scikit-learn, so nothing is downloaded. A network sees an image as one row of numbers, a number for each pixel. We
+# computed *one* mean and *one* standard deviation over all pixels of all training images. From every pixel this mean
+# was subtracted, and the result was divided by this standard deviation. **Look for** an image that you could not name
+# yourself. A network may get such an image wrong, too.
 
 # %%
 import matplotlib.pyplot as plt
@@ -79,20 +80,19 @@ print("training rows:", dataset.x_train.shape, "  test rows:", dataset.x_test.sh
 print("mean and standard deviation of the training pixels:",
       dataset.x_train.mean().round(3) + 0.0, dataset.x_train.std().round(3))
 
-# %% [markdown]
-# The whole course also runs on other images, which Keras downloads once: start Jupyter with `COURSE_DATA=fashion_mnist`
-# in the environment. The table at the end of this notebook has a column for these images. With `COURSE_DATA=mnist` the course
-# runs on the MNIST digits, for which the table has no column.
+# %% [markdown] The whole course also runs on other images, which Keras downloads once: start Jupyter with
+# `COURSE_DATA=fashion_mnist` in the environment. The table at the end of this notebook has a column for these images.
+# With `COURSE_DATA=mnist` the course runs on the MNIST digits, for which the table has no column.
 #
 # ## Predict, run, compare
 #
-# Every experiment starts with a cell that asks for **your prediction**. Write it down before you run: a surprise is worth
-# more than a nod. Leave the prediction at `None` and everything still runs. The notebooks come with their outputs, so that you can read
-# them without running. To predict honestly, clear the outputs first: in JupyterLab *Edit → Clear Outputs of All Cells*, on Colab
-# *Edit → Clear all outputs*.
+# Every experiment starts with a cell that asks for **your prediction**. Write it down before you run: a surprise is
+# worth more than a nod. Leave the prediction at `None` and everything still runs. The notebooks come with their
+# outputs, so that you can read them without running. To predict honestly, clear the outputs first: in JupyterLab
+# *Edit → Clear Outputs of All Cells*, on Colab *Edit → Clear all outputs*.
 #
-# Try it. All pixels of all training images together have mean 0. Now take the first 32 images, a *batch*, and compute the mean of each
-# of the 64 pixels over these images. **Does each single pixel have mean 0, too?**
+# Try it. All pixels of all training images together have mean 0. Now take the first 32 images, a *batch*, and compute
+# the mean of each of the 64 pixels over these images. **Does each single pixel have mean 0, too?**
 
 # %%
 my_prediction = None  # True or False
@@ -109,10 +109,10 @@ predictions.compare(
     "pixel is brighter or darker than all pixels are on average.",
 )
 
-# %% [markdown]
-# No. Look at the images above: some pixels are empty in most of them, others are filled in most of them. Subtracting one number from
-# all pixels cannot make the mean of every pixel 0. Besides, the next 32 images would have other means. Batch Normalization computes
-# a mean for each feature (here: each pixel) of each batch, and subtracts that mean:
+# %% [markdown] No. Look at the images above: some pixels are empty in most of them, others are filled in most of
+# them. Subtracting one number from all pixels cannot make the mean of every pixel 0. Besides, the next 32 images
+# would have other means. Batch Normalization computes a mean for each feature (here: each pixel) of each batch, and
+# subtracts that mean:
 
 # %%
 batch = dataset.x_train[:32]
@@ -123,12 +123,13 @@ print("largest mean before:", largest[0].round(2), "  after:", largest[1].round(
 # %% [markdown]
 # ## How to read a result
 #
-# A network trained once is an anecdote: with other initial weights or another order of batches it gives another result. A **seed** is
-# the number that decides the initial weights and the order of the batches. The course trains every network from several seeds and
-# shows `mean ± half the width of the 95 % interval (how many seeds)`. Such intervals are made so that 95 of 100 of them contain the
-# mean over *all* seeds; they say nothing about other images. With the mean $\bar a$ and the standard deviation $s$ of $n$ seeds, the
-# interval is $\bar a \pm t_{n-1}\, s / \sqrt n$, where $t_{n-1}$ (Student's t) is a number near 2 that is larger where there are
-# few seeds. Two networks that are compared have the same seeds, and the interval is that of their *difference*:
+# A network trained once is an anecdote: with other initial weights or another order of batches it gives another
+# result. A **seed** is the number that decides the initial weights and the order of the batches. The course trains
+# every network from several seeds and shows `mean ± half the width of the 95 % interval (how many seeds)`. Such
+# intervals are made so that 95 of 100 of them contain the mean over *all* seeds; they say nothing about other images.
+# With the mean $\bar a$ and the standard deviation $s$ of $n$ seeds, the interval is $\bar a \pm t_{n-1}\, s / \sqrt
+# n$, where $t_{n-1}$ (Student's t) is a number near 2 that is larger where there are few seeds. Two networks that are
+# compared have the same seeds, and the interval is that of their *difference*:
 
 # %%
 import numpy as np
@@ -142,21 +143,20 @@ print("a     ", mean_interval(made_up_a))
 print("b     ", mean_interval(made_up_b))
 print("a - b ", paired_difference(made_up_a, made_up_b))
 
-# %% [markdown]
-# The intervals of `a` and `b` overlap a little. Yet `a` beats `b` in *every* seed by about the same amount, so the interval of the
-# difference is narrow and far from 0. This is why the course compares seed by seed. If the interval of a difference contains 0, these
-# seeds cannot tell which network is better.
+# %% [markdown] The intervals of `a` and `b` overlap a little. Yet `a` beats `b` in *every* seed by about the same
+# amount, so the interval of the difference is narrow and far from 0. This is why the course compares seed by seed. If
+# the interval of a difference contains 0, these seeds cannot tell which network is better.
 #
 # ## How often would a verdict be luck?
 #
-# The course judges nine claims of the lesson, C1 to C9; the table at the end of this notebook lists them. Each claim has a fixed
-# *rule*. A rule asks a few questions, such as "does the whole interval lie above this bound?". The answers decide the verdict, for
-# example *supported*.
+# The course judges nine claims of the lesson, C1 to C9; the table at the end of this notebook lists them. Each claim
+# has a fixed *rule*. A rule asks a few questions, such as "does the whole interval lie above this bound?". The
+# answers decide the verdict, for example *supported*.
 #
-# An interval of 95 % misses the truth in 5 of 100 cases, so a question can be answered wrongly by luck, and a claim that is not
-# true can come out as *supported*. How often? The next cell simulates worlds in which a claim is only just not true, draws eight
-# seeds in each world, and lets the claim's own rule decide. For each rule the worst kind of world counts. **Predict:** how often does
-# the worst of the nine rules say *supported*?
+# An interval of 95 % misses the truth in 5 of 100 cases, so a question can be answered wrongly by luck, and a claim
+# that is not true can come out as *supported*. How often? The next cell simulates worlds in which a claim is only
+# just not true, draws eight seeds in each world, and lets the claim's own rule decide. For each rule the worst kind
+# of world counts. **Predict:** how often does the worst of the nine rules say *supported*?
 
 # %%
 my_prediction = None  # in percent
@@ -170,17 +170,17 @@ print("supported by luck:", ", ".join(shares))
 print("below 5 % for every claim:", max(by_luck.values()) < 0.05)
 predictions.compare(
     "00, luck", my_prediction, 100 * max(by_luck.values()), within=1,
-    why="Many people add up 5 % for each question. But for most rules the worst case is "
-    "a claim that fails in one question only, by a hair. Then one lucky answer is "
-    "enough, and only about half of the 5 % miss in the direction that helps the claim.",
+    why="Many people add up 5 % for each question. But for most rules the worst case "
+    "is a claim that fails in one question only, by a hair. Then one lucky answer is "
+    "enough, and only about half of the 5 % miss in the direction that helps it.",
 )
 
 # %% [markdown]
 # ## Checks that say what went wrong
 #
-# The [exercises](07_exercises.ipynb) are checked while you work. The check does not stop at "wrong": where it can, it finds out
-# *which* mistake you made. Here is a function with a mistake on purpose. The function should give every feature of a batch mean 0
-# and standard deviation 1. **Can you find the mistake before the check names it?**
+# The [exercises](07_exercises.ipynb) are checked while you work. The check does not stop at "wrong": where it can, it
+# finds out *which* mistake you made. Here is a function with a mistake on purpose. The function should give every
+# feature of a batch mean 0 and standard deviation 1. **Can you find the mistake before the check names it?**
 
 # %%
 from helpers.grading import check
@@ -199,10 +199,11 @@ check("normalize", normalize)
 #
 # ## What the course found
 #
-# The table has one row for each claim. The notebook that measures a claim fills in its row, by the claim's rule. Each column is one
-# set of images on which the whole course was run; "again" means the same images with other seeds and another split into training
-# and test images. The reason for each verdict stands under the table. "Here" means: small networks, small images, a few hundred
-# steps. The table gives the answers away. If you like to be surprised, skip it and come back after 07.
+# The table has one row for each claim. The notebook that measures a claim fills in its row, by the claim's rule. Each
+# column is one set of images on which the whole course was run; "again" means the same images with other seeds and
+# another split into training and test images. The reason for each verdict stands under the table. "Here" means: small
+# networks, small images, a few hundred steps. The table gives the answers away. If you like to be surprised, skip it
+# and come back after 07.
 
 # %%
 claims.Table()
@@ -210,5 +211,5 @@ claims.Table()
 # %% [markdown]
 # ## Where to go next
 #
-# [01 · Internal covariate shift](01_internal_covariate_shift.ipynb) begins where the lesson begins: with the problem that
-# BatchNorm was invented for.
+# [01 · Internal covariate shift](01_internal_covariate_shift.ipynb) begins where the lesson begins: with the problem
+# that BatchNorm was invented for.

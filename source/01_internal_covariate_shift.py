@@ -19,9 +19,9 @@
 # - give a second definition of the shift, by gradients, and say why a good score there can mean nothing;
 # - judge for yourself the experiment that made researchers doubt the story, and name the trap in such experiments.
 #
-# You need to know what a layer, a batch and a training step are. Of Batch Normalization ("BatchNorm") two sentences will
-# do for now: *it is a layer that gives every unit's values mean 0 and standard deviation 1 within each batch. Afterwards
-# it may stretch and shift them by two learned numbers per unit.* How it does that is the subject of
+# You need to know what a layer, a batch and a training step are. Of Batch Normalization ("BatchNorm") two sentences
+# will do for now: *it is a layer that gives every unit's values mean 0 and standard deviation 1 within each batch.
+# Afterwards it may stretch and shift them by two learned numbers per unit.* How it does that is the subject of
 # [02](02_batchnorm_from_scratch.ipynb).
 #
 # Some cells ask for a **prediction**. Write it down before you run on: being wrong here is where the learning is.
@@ -86,19 +86,19 @@ with_batchnorm = functools.partial(network, batchnorm=True)
 for build in (without, with_batchnorm):
     print(*(type(layer).__name__ for layer in build().layers))
 
-# %% [markdown]
-# The number that goes *into* a sigmoid we call the **pre-activation** of that unit. Each hidden layer has 100 units,
-# so an image makes 100 pre-activations per layer. For 128 images, one unit has 128 pre-activations. How these 128 values
-# are spread is the unit's *distribution*.
+# %% [markdown] The number that goes *into* a sigmoid we call the **pre-activation** of that unit. Each hidden layer
+# has 100 units, so an image makes 100 pre-activations per layer. For 128 images, one unit has 128 pre-activations.
+# How these 128 values are spread is the unit's *distribution*.
 #
 # ## A fair start
 #
-# A network with a badly chosen learning rate learns slowly whatever its distributions do. So we first look for the rate
-# that suits the *plain* network (the one without BatchNorm) best, and then give this rate to both networks. If the choice
-# favours either network, it favours the plain one.
+# A network with a badly chosen learning rate learns slowly whatever its distributions do. So we first look for the
+# rate that suits the *plain* network (the one without BatchNorm) best, and then give this rate to both networks. If
+# the choice favours either network, it favours the plain one.
 #
-# `train_many` (and `sweep`, which calls it for several learning rates) trains the same network from 8 **seeds** at once:
-# 8 draws of the initial weights and of the order of the batches. Look for the highest number in the last column.
+# `train_many` (and `sweep`, which calls it for several learning rates) trains the same network from 8 **seeds** at
+# once: 8 draws of the initial weights and of the order of the batches. Look for the highest number in the last
+# column.
 
 # %% tags=["nbval-ignore-output"]
 rates = sweep({"learning_rate": [0.1, 0.3, 1.0, 3.0]}, without, dataset,
@@ -155,11 +155,12 @@ for name, runs in arms.items():
 # > **The lesson:** Instead of letting values grow unpredictably, BatchNorm ensures that activations remain
 # > well-behaved.
 #
-# The paper's figure shows three **percentiles** of one unit: 15 % of the images lie below the lowest line, half below the
-# middle one, 85 % below the highest. If the distribution stands still, all three lines are level.
+# The paper's figure shows three **percentiles** of one unit: 15 % of the images lie below the lowest line, half below
+# the middle one, 85 % below the highest. If the distribution stands still, all three lines are level.
 #
-# **Predict first.** Without BatchNorm, in which hidden layer will the distributions move most in 25 steps, on average of
-# all units: 1 (next to the image), 2, or 3 (next to the output)? The figure shows one unit; the answer comes further down.
+# **Predict first.** Without BatchNorm, in which hidden layer will the distributions move most in 25 steps, on average
+# of all units: 1 (next to the image), 2, or 3 (next to the output)? The figure shows one unit; the answer comes
+# further down.
 
 # %%
 my_prediction = None  # your guess: 1, 2 or 3
@@ -167,11 +168,10 @@ my_prediction = None  # your guess: 1, 2 or 3
 # %% tags=["nbval-ignore-output"]
 plots.percentiles_over_training(arms, unit=3)
 
-# %% [markdown]
-# Follow the upper right panel from the left. At step 0 the three lines lie on each other, because all images give this
-# unit nearly the same pre-activation. Within the first steps all three lines jump to another value together. They spread
-# apart only when the network starts to learn. The jump is not an accident of this run: the other seeds, in grey, make
-# it too.
+# %% [markdown] Follow the upper right panel from the left. At step 0 the three lines lie on each other, because all
+# images give this unit nearly the same pre-activation. Within the first steps all three lines jump to another value
+# together. They spread apart only when the network starts to learn. The jump is not an accident of this run: the
+# other seeds, in grey, make it too.
 #
 # The next figure shows the same unit again, with its whole distribution instead of three lines. Each hill is the
 # distribution at one step; time goes upwards.
@@ -179,9 +179,9 @@ plots.percentiles_over_training(arms, unit=3)
 # %% tags=["nbval-ignore-output"]
 plots.ridgelines(arms, layer=3, unit=3)
 
-# %% [markdown]
-# On the left, the inputs of the sigmoid lie near 0 at some steps and far from 0 at others, and their distribution is
-# narrow at first and wide later. On the right, the distribution hardly leaves its place, and its width changes far less.
+# %% [markdown] On the left, the inputs of the sigmoid lie near 0 at some steps and far from 0 at others, and their
+# distribution is narrow at first and wide later. On the right, the distribution hardly leaves its place, and its
+# width changes far less.
 #
 # Why is the hill at the lower left so narrow? Before training, how different are two images in the eyes of one unit?
 # Here is the standard deviation over the 128 images at step 0, averaged over the units of each layer:
@@ -231,9 +231,9 @@ DistributionExplorer(arms)
 # $$\text{drift} = \sqrt{\frac1n \sum_{i=1}^{n} \left(a_{(i)} - b_{(i)}\right)^2}
 # \qquad a_{(1)} \le a_{(2)} \le \dots \quad b_{(1)} \le b_{(2)} \le \dots$$
 #
-# Here the a are the values before and the b those after, n is 128, $a_{(1)}$ is the smallest of its list and $a_{(2)}$
-# the next. (Statisticians call it the Wasserstein distance of order 2.) If every value moves up by 3, the drift is 3. If the images
-# only swap places, it is 0: drift asks *where the values lie*, not which image has which.
+# Here the a are the values before and the b those after, n is 128, $a_{(1)}$ is the smallest of its list and
+# $a_{(2)}$ the next. (Statisticians call it the Wasserstein distance of order 2.) If every value moves up by 3, the
+# drift is 3. If the images only swap places, it is 0: drift asks *where the values lie*, not which image has which.
 
 # %%
 before = np.array([0.2, 1.7, 0.9, 3.1])
@@ -247,9 +247,9 @@ for what, after in (
         np.sqrt(np.mean((np.sort(after) - np.sort(before)) ** 2)).round(3),
     )
 
-# %% [markdown]
-# The drift is measured on the scale of the pre-activations. This scale is fair to both networks: a sigmoid responds only
-# to the number it gets, whichever network produced it, and its output hardly changes below −4 and above 4.
+# %% [markdown] The drift is measured on the scale of the pre-activations. This scale is fair to both networks: a
+# sigmoid responds only to the number it gets, whichever network produced it, and its output hardly changes below −4
+# and above 4.
 #
 # `helpers.shift.drift` computes the drift for every seed, probe and unit at once. The figure shows the drift over time.
 # Find the steps at which the plain network drifts most, and compare them with its learning curve above.
@@ -257,16 +257,16 @@ for what, after in (
 # %% tags=["nbval-ignore-output"]
 plots.drift_over_training(arms)
 
-# %% [markdown]
-# Look at the plain network. In the first steps its last layers drift far, because its outputs move to what is right *on
-# average*, whatever the image. As long as the plain network does not learn, its first layers hardly drift. Its long drift
-# comes just when it learns.
+# %% [markdown] Look at the plain network. In the first steps its last layers drift far, because its outputs move to
+# what is right *on average*, whatever the image. As long as the plain network does not learn, its first layers hardly
+# drift. Its long drift comes just when it learns.
 #
-# Remember: **a layer learns by changing what it passes to the next layer.** So in a network that learns, the values that a
-# layer passes on must change. Whether their *distribution* must change too is another question.
+# Remember: **a layer learns by changing what it passes to the next layer.** So in a network that learns, the values
+# that a layer passes on must change. Whether their *distribution* must change too is another question.
 #
-# Now one number for each seed: the mean over all probes, layers and units. Over the seeds you get a mean with its **95 %
-# interval**, written as mean ± half its width: how far the mean may be off, judged by how much the seeds differ.
+# Now one number for each seed: the mean over all probes, layers and units. Over the seeds you get a mean with its
+# **95 % interval**, written as mean ± half its width: how far the mean may be off, judged by how much the seeds
+# differ.
 #
 # **Predict:** the drift with BatchNorm, as a multiple of the drift without. 1 would mean "no difference".
 
@@ -312,9 +312,9 @@ from helpers import predictions
 
 predictions.compare(
     "01, which layer moves", my_prediction, 1 + int(np.argmax(by_layer)),
-    why="Many people expect the first layer, because it comes first. But two things may "
-    "add up in the later layers: a change in one layer is passed on to all layers behind "
-    "it, and in the first steps the outputs move to what is right on average.",
+    why="Many people expect the first layer, because it comes first. But two things "
+    "may add up in the later layers: a change in one layer is passed on to all layers "
+    "behind it, and in the first steps the outputs move to what is right on average.",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -358,7 +358,8 @@ for name, runs in arms.items():
     moments[name], shape[name] = (parts[0] + parts[1]) / parts.sum(), parts[2]
 print("without BatchNorm the drift is nearly all mean and spread:",
       bool(moments["without BatchNorm"] > 0.8))
-print("with BatchNorm the drift is mostly shape:", bool(moments["with BatchNorm"] < 0.4))
+print("with BatchNorm the drift is mostly shape:",
+      bool(moments["with BatchNorm"] < 0.4))
 print("with BatchNorm the shape changes less than without:",
       bool(shape["with BatchNorm"] < shape["without BatchNorm"]))
 
@@ -384,9 +385,9 @@ print("with BatchNorm, the fewer images we look at, the more the shape changes:"
 #
 # ## What BatchNorm does not hold still
 #
-# Now remember the diamond in the explorer, which was one image. With BatchNorm, a unit of the last layer nearly keeps its
-# distribution between step 0 and step 100. **Predict:** do the *images* keep their places in this distribution? Is an
-# image whose value was one of the highest at step 0 still among the highest at step 100?
+# Now remember the diamond in the explorer, which was one image. With BatchNorm, a unit of the last layer nearly keeps
+# its distribution between step 0 and step 100. **Predict:** do the *images* keep their places in this distribution?
+# Is an image whose value was one of the highest at step 0 still among the highest at step 100?
 
 # %%
 my_prediction = None  # your guess: "they keep their places" or "they change places"
@@ -394,11 +395,11 @@ my_prediction = None  # your guess: "they keep their places" or "they change pla
 # %% tags=["nbval-ignore-output"]
 plots.image_positions(arms, layer=3, unit=3, before=0, after=100)
 
-# %% [markdown]
-# **Now look again at the right half.** From the left black bar to the right one little changed: the middle is about the
-# same, and the spread somewhat larger. A percentile plot shows no more than these two bars. But between the bars nearly
-# every image moved. It had to be so: at step 0 this network knew nothing, and at step 100 it got most training images
-# right. The *next layer* does not receive a histogram. It receives the value of one image, and that value changed a lot.
+# %% [markdown] **Now look again at the right half.** From the left black bar to the right one little changed: the
+# middle is about the same, and the spread somewhat larger. A percentile plot shows no more than these two bars. But
+# between the bars nearly every image moved. It had to be so: at step 0 this network knew nothing, and at step 100 it
+# got most training images right. The *next layer* does not receive a histogram. It receives the value of one image,
+# and that value changed a lot.
 #
 # For a number, pair by image instead of by rank. We call it **travel**: the root of the mean squared difference between
 # an image's old value and its new one.
@@ -439,9 +440,8 @@ predictions.compare(
     "distribution can stand still while its images change places.",
 )
 
-# %% [markdown]
-# So "with BatchNorm the next layer gets stable inputs" is half true. Each unit's mean and spread are stable. Which image
-# has which value is not.
+# %% [markdown] So "with BatchNorm the next layer gets stable inputs" is half true. Each unit's mean and spread are
+# stable. Which image has which value is not.
 #
 # ## A second definition: by gradients
 #
@@ -543,7 +543,7 @@ came_far = share_of_reachable(
     accuracies[least_shift][-1], chance=dataset.chance, best=best
 )
 print("the network with the least shift of gradients:", least_shift)
-print("it has come less than a tenth of the way from guessing to the best of the three:",
+print("it has come less than a tenth of the way from guessing to the best network:",
       bool(came_far < 0.1))
 at_50 = {name: shifts[name][0].mean() for name in arms}  # the two with three layers
 print("after 50 steps the gradients shift more", min(at_50, key=at_50.get))
@@ -559,26 +559,27 @@ predictions.compare(
     "to one in which nothing moves. The measure cannot tell them apart.",
 )
 
-# %% [markdown]
-# The network with the "perfect" score is hardly better than guessing. The likely reason for its score: almost no gradient
-# reaches its lower layers, so the lower layers stand still, and nothing changes for the layers behind them.
+# %% [markdown] The network with the "perfect" score is hardly better than guessing. The likely reason for its score:
+# almost no gradient reaches its lower layers, so the lower layers stand still, and nothing changes for the layers
+# behind them.
 #
-# Now compare the two networks with three layers. The last two printed lines say whose gradients shift more after 50 steps,
-# and who has learned more by then. If it is the same network, more shift is no sign of less learning. After 200 steps the
-# order of the two may be another one: look whether their intervals in the table overlap.
+# Now compare the two networks with three layers. The last two printed lines say whose gradients shift more after 50
+# steps, and who has learned more by then. If it is the same network, more shift is no sign of less learning. After
+# 200 steps the order of the two may be another one: look whether their intervals in the table overlap.
 #
 # Take two things with you. *Little shift is not the same as good training.* And before you trust a perfect score, ask
 # whether a network that learns nothing would get it, too.
 #
 # ## The counter-experiment
 #
-# To find out whether the shift *causes* slow training, do not only remove the shift. **Put it back.** Santurkar's group
-# did so: they left BatchNorm in, and between BatchNorm and the activation they added noise that shifts the distributions
-# on purpose, at every single step anew. If shift is the trouble, the advantage of BatchNorm must vanish.
+# To find out whether the shift *causes* slow training, do not only remove the shift. **Put it back.** Santurkar's
+# group did so: they left BatchNorm in, and between BatchNorm and the activation they added noise that shifts the
+# distributions on purpose, at every single step anew. If shift is the trouble, the advantage of BatchNorm must
+# vanish.
 #
-# Here is a layer that makes such noise. It is simpler than theirs: their noise also differs from image to image, ours is
-# the same for all images of a call. Each call draws a new scale and a new shift for every unit: (1 + noise) · x + noise.
-# The noise is strong: now and then the scale even comes out negative, and the unit's values are mirrored.
+# Here is a layer that makes such noise. It is simpler than theirs: their noise also differs from image to image, ours
+# is the same for all images of a call. Each call draws a new scale and a new shift for every unit: (1 + noise) · x +
+# noise. The noise is strong: now and then the scale even comes out negative, and the unit's values are mirrored.
 
 
 # %%
@@ -602,9 +603,8 @@ first, second = np.asarray(layer(ones)), np.asarray(layer(ones))
 assert not np.allclose(first, second), "two calls must draw different noise"
 print("the same four ones, twice:", first.round(2)[0], second.round(2)[0])
 
-# %% [markdown]
-# Three networks are trained for 200 steps: without BatchNorm, with BatchNorm, and with *noisy* BatchNorm. **Predict:** in
-# which order do they come, from the worst training accuracy to the best?
+# %% [markdown] Three networks are trained for 200 steps: without BatchNorm, with BatchNorm, and with *noisy*
+# BatchNorm. **Predict:** in which order do they come, from the worst training accuracy to the best?
 
 # %%
 my_prediction = None  # your guess, for example ["without", "noisy", "with"]
@@ -619,10 +619,9 @@ plots.percentiles_over_training(
     {"without": noise_arms["without"], "noisy": noise_arms["noisy"]}, unit=3
 )
 
-# %% [markdown]
-# The lower row is the network with noisy BatchNorm. Nothing holds still there, from the first step to the last and in
-# every layer: every 25 steps (in truth at every step) each unit's distribution has another place *and* another width. And
-# here is how well the three networks learn:
+# %% [markdown] The lower row is the network with noisy BatchNorm. Nothing holds still there, from the first step to
+# the last and in every layer: every 25 steps (in truth at every step) each unit's distribution has another place
+# *and* another width. And here is how well the three networks learn:
 
 # %% tags=["nbval-ignore-output"]
 plots.learning_curves(noise_arms, "train_accuracy", statistics="recomputed")
@@ -654,11 +653,10 @@ predictions.compare(
     "would come last.",
 )
 
-# %% [markdown]
-# If drift decided how well a network trains, the markers would run from the upper left to the lower right. They do not:
-# of the two networks with the least drift, one is the best of all and the other the worst, and the network with the most
-# drift comes second. The noise has a price: noisy BatchNorm learns more slowly than BatchNorm. But it keeps most of the
-# advantage.
+# %% [markdown] If drift decided how well a network trains, the markers would run from the upper left to the lower
+# right. They do not: of the two networks with the least drift, one is the best of all and the other the worst, and
+# the network with the most drift comes second. The noise has a price: noisy BatchNorm learns more slowly than
+# BatchNorm. But it keeps most of the advantage.
 #
 # ## A trap: noise that helps
 #
@@ -705,22 +703,21 @@ predictions.compare(
     "second change alone.",
 )
 
-# %% [markdown]
-# "Noise makes networks learn faster!", one could conclude, and the word *faster* beside "noise around 5" would agree. But
-# "times 5, no noise" is faster, too, so it was not the noise that helped. It was the **scale**: our weights start small, so
-# each layer passes on a smaller difference between images than it got (remember the narrow hill at step 0), and
-# multiplying by 5 repairs that. The scale is called a **confound**: two things were changed at once, and the wrong one got
-# the credit.
+# %% [markdown] "Noise makes networks learn faster!", one could conclude, and the word *faster* beside "noise around
+# 5" would agree. But "times 5, no noise" is faster, too, so it was not the noise that helped. It was the **scale**:
+# our weights start small, so each layer passes on a smaller difference between images than it got (remember the
+# narrow hill at step 0), and multiplying by 5 repairs that. The scale is called a **confound**: two things were
+# changed at once, and the wrong one got the credit.
 #
-# Noise around 1 does not have this flaw, and the first printed line says that it made the plain network slower. Does this
-# prove the lesson's claim that shift slows training down? Not yet: *added* noise hurts a network whose signals are already
-# faint, but that does not tell us whether the network's own, *natural* drift hurts it. The experiment with noisy BatchNorm
-# is the cleaner one: there the signals have a sound size, and the same noise cost little.
+# Noise around 1 does not have this flaw, and the first printed line says that it made the plain network slower. Does
+# this prove the lesson's claim that shift slows training down? Not yet: *added* noise hurts a network whose signals
+# are already faint, but that does not tell us whether the network's own, *natural* drift hurts it. The experiment
+# with noisy BatchNorm is the cleaner one: there the signals have a sound size, and the same noise cost little.
 #
-# "times 5, no noise" is also a hint. It uses no batch statistics and holds nothing still, it only has a sensible scale, and
-# the plain network trains. Perhaps what BatchNorm gives to this network is a useful scale of signals and gradients in
-# every layer, rather than distributions that hold still. The notebooks [03](03_keras_sequential.ipynb) and
-# [04](04_placement.ipynb) follow this up.
+# "times 5, no noise" is also a hint. It uses no batch statistics and holds nothing still, it only has a sensible
+# scale, and the plain network trains. Perhaps what BatchNorm gives to this network is a useful scale of signals and
+# gradients in every layer, rather than distributions that hold still. The notebooks [03](03_keras_sequential.ipynb)
+# and [04](04_placement.ipynb) follow this up.
 #
 # ## The verdict
 #
@@ -779,7 +776,8 @@ predictions.summary()
 #   BatchNorm.
 # - A BatchNorm network that was made to shift on purpose still learned far faster than the plain one. So here it is not
 #   the removal of the shift that gives BatchNorm its advantage. Santurkar's group reports the same for a deeper network.
-# - Shift added to the *plain* network slowed it down. That does not tell us whether its own, natural shift slows it down.
+# - Shift added to the *plain* network slowed it down. That does not tell us whether its own, natural shift slows it
+#   down.
 # - The small print: three sigmoid layers, small initial weights, 8 × 8 images, 600 steps, noise of one kind and one
 #   strength. You have all you need to try another: change `spread` in the class `Noise` to 1.0, or `stddev` of the
 #   weights, and run the notebook again. The lines that end in True or False say which findings are left. Does the
