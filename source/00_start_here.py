@@ -80,7 +80,8 @@ print("training rows:", dataset.x_train.shape, "  test rows:", dataset.x_test.sh
 print("mean and standard deviation of the training pixels:",
       dataset.x_train.mean().round(3) + 0.0, dataset.x_train.std().round(3))
 
-# %% [markdown] The whole course also runs on other images, which Keras downloads once: start Jupyter with
+# %% [markdown]
+# The whole course also runs on other images, which Keras downloads once: start Jupyter with
 # `COURSE_DATA=fashion_mnist` in the environment. The table at the end of this notebook has a column for these images.
 # With `COURSE_DATA=mnist` the course runs on the MNIST digits, for which the table has no column.
 #
@@ -109,10 +110,11 @@ predictions.compare(
     "pixel is brighter or darker than all pixels are on average.",
 )
 
-# %% [markdown] No. Look at the images above: some pixels are empty in most of them, others are filled in most of
-# them. Subtracting one number from all pixels cannot make the mean of every pixel 0. Besides, the next 32 images
-# would have other means. Batch Normalization computes a mean for each feature (here: each pixel) of each batch, and
-# subtracts that mean:
+# %% [markdown]
+# No. Look at the images above: some pixels are empty in most of them, others are filled in most of them. Subtracting
+# one number from all pixels cannot make the mean of every pixel 0. Besides, the next 32 images would have other
+# means. Batch Normalization computes a mean for each feature (here: each pixel) of each batch, and subtracts that
+# mean:
 
 # %%
 batch = dataset.x_train[:32]
@@ -143,9 +145,10 @@ print("a     ", mean_interval(made_up_a))
 print("b     ", mean_interval(made_up_b))
 print("a - b ", paired_difference(made_up_a, made_up_b))
 
-# %% [markdown] The intervals of `a` and `b` overlap a little. Yet `a` beats `b` in *every* seed by about the same
-# amount, so the interval of the difference is narrow and far from 0. This is why the course compares seed by seed. If
-# the interval of a difference contains 0, these seeds cannot tell which network is better.
+# %% [markdown]
+# The intervals of `a` and `b` overlap a little. Yet `a` beats `b` in *every* seed by about the same amount, so the
+# interval of the difference is narrow and far from 0. This is why the course compares seed by seed. If the interval
+# of a difference contains 0, these seeds cannot tell which network is better.
 #
 # ## How often would a verdict be luck?
 #

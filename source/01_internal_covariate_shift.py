@@ -86,9 +86,10 @@ with_batchnorm = functools.partial(network, batchnorm=True)
 for build in (without, with_batchnorm):
     print(*(type(layer).__name__ for layer in build().layers))
 
-# %% [markdown] The number that goes *into* a sigmoid we call the **pre-activation** of that unit. Each hidden layer
-# has 100 units, so an image makes 100 pre-activations per layer. For 128 images, one unit has 128 pre-activations.
-# How these 128 values are spread is the unit's *distribution*.
+# %% [markdown]
+# The number that goes *into* a sigmoid we call the **pre-activation** of that unit. Each hidden layer has 100 units,
+# so an image makes 100 pre-activations per layer. For 128 images, one unit has 128 pre-activations. How these 128
+# values are spread is the unit's *distribution*.
 #
 # ## A fair start
 #
@@ -168,10 +169,11 @@ my_prediction = None  # your guess: 1, 2 or 3
 # %% tags=["nbval-ignore-output"]
 plots.percentiles_over_training(arms, unit=3)
 
-# %% [markdown] Follow the upper right panel from the left. At step 0 the three lines lie on each other, because all
-# images give this unit nearly the same pre-activation. Within the first steps all three lines jump to another value
-# together. They spread apart only when the network starts to learn. The jump is not an accident of this run: the
-# other seeds, in grey, make it too.
+# %% [markdown]
+# Follow the upper right panel from the left. At step 0 the three lines lie on each other, because all images give
+# this unit nearly the same pre-activation. Within the first steps all three lines jump to another value together.
+# They spread apart only when the network starts to learn. The jump is not an accident of this run: the other seeds,
+# in grey, make it too.
 #
 # The next figure shows the same unit again, with its whole distribution instead of three lines. Each hill is the
 # distribution at one step; time goes upwards.
@@ -179,9 +181,10 @@ plots.percentiles_over_training(arms, unit=3)
 # %% tags=["nbval-ignore-output"]
 plots.ridgelines(arms, layer=3, unit=3)
 
-# %% [markdown] On the left, the inputs of the sigmoid lie near 0 at some steps and far from 0 at others, and their
-# distribution is narrow at first and wide later. On the right, the distribution hardly leaves its place, and its
-# width changes far less.
+# %% [markdown]
+# On the left, the inputs of the sigmoid lie near 0 at some steps and far from 0 at others, and their distribution is
+# narrow at first and wide later. On the right, the distribution hardly leaves its place, and its width changes far
+# less.
 #
 # Why is the hill at the lower left so narrow? Before training, how different are two images in the eyes of one unit?
 # Here is the standard deviation over the 128 images at step 0, averaged over the units of each layer:
@@ -247,9 +250,9 @@ for what, after in (
         np.sqrt(np.mean((np.sort(after) - np.sort(before)) ** 2)).round(3),
     )
 
-# %% [markdown] The drift is measured on the scale of the pre-activations. This scale is fair to both networks: a
-# sigmoid responds only to the number it gets, whichever network produced it, and its output hardly changes below −4
-# and above 4.
+# %% [markdown]
+# The drift is measured on the scale of the pre-activations. This scale is fair to both networks: a sigmoid responds
+# only to the number it gets, whichever network produced it, and its output hardly changes below −4 and above 4.
 #
 # `helpers.shift.drift` computes the drift for every seed, probe and unit at once. The figure shows the drift over time.
 # Find the steps at which the plain network drifts most, and compare them with its learning curve above.
@@ -257,9 +260,10 @@ for what, after in (
 # %% tags=["nbval-ignore-output"]
 plots.drift_over_training(arms)
 
-# %% [markdown] Look at the plain network. In the first steps its last layers drift far, because its outputs move to
-# what is right *on average*, whatever the image. As long as the plain network does not learn, its first layers hardly
-# drift. Its long drift comes just when it learns.
+# %% [markdown]
+# Look at the plain network. In the first steps its last layers drift far, because its outputs move to what is right
+# *on average*, whatever the image. As long as the plain network does not learn, its first layers hardly drift. Its
+# long drift comes just when it learns.
 #
 # Remember: **a layer learns by changing what it passes to the next layer.** So in a network that learns, the values
 # that a layer passes on must change. Whether their *distribution* must change too is another question.
@@ -395,11 +399,12 @@ my_prediction = None  # your guess: "they keep their places" or "they change pla
 # %% tags=["nbval-ignore-output"]
 plots.image_positions(arms, layer=3, unit=3, before=0, after=100)
 
-# %% [markdown] **Now look again at the right half.** From the left black bar to the right one little changed: the
-# middle is about the same, and the spread somewhat larger. A percentile plot shows no more than these two bars. But
-# between the bars nearly every image moved. It had to be so: at step 0 this network knew nothing, and at step 100 it
-# got most training images right. The *next layer* does not receive a histogram. It receives the value of one image,
-# and that value changed a lot.
+# %% [markdown]
+# **Now look again at the right half.** From the left black bar to the right one little changed: the middle is about
+# the same, and the spread somewhat larger. A percentile plot shows no more than these two bars. But between the bars
+# nearly every image moved. It had to be so: at step 0 this network knew nothing, and at step 100 it got most training
+# images right. The *next layer* does not receive a histogram. It receives the value of one image, and that value
+# changed a lot.
 #
 # For a number, pair by image instead of by rank. We call it **travel**: the root of the mean squared difference between
 # an image's old value and its new one.
@@ -440,8 +445,9 @@ predictions.compare(
     "distribution can stand still while its images change places.",
 )
 
-# %% [markdown] So "with BatchNorm the next layer gets stable inputs" is half true. Each unit's mean and spread are
-# stable. Which image has which value is not.
+# %% [markdown]
+# So "with BatchNorm the next layer gets stable inputs" is half true. Each unit's mean and spread are stable. Which
+# image has which value is not.
 #
 # ## A second definition: by gradients
 #
@@ -559,9 +565,9 @@ predictions.compare(
     "to one in which nothing moves. The measure cannot tell them apart.",
 )
 
-# %% [markdown] The network with the "perfect" score is hardly better than guessing. The likely reason for its score:
-# almost no gradient reaches its lower layers, so the lower layers stand still, and nothing changes for the layers
-# behind them.
+# %% [markdown]
+# The network with the "perfect" score is hardly better than guessing. The likely reason for its score: almost no
+# gradient reaches its lower layers, so the lower layers stand still, and nothing changes for the layers behind them.
 #
 # Now compare the two networks with three layers. The last two printed lines say whose gradients shift more after 50
 # steps, and who has learned more by then. If it is the same network, more shift is no sign of less learning. After
@@ -603,8 +609,9 @@ first, second = np.asarray(layer(ones)), np.asarray(layer(ones))
 assert not np.allclose(first, second), "two calls must draw different noise"
 print("the same four ones, twice:", first.round(2)[0], second.round(2)[0])
 
-# %% [markdown] Three networks are trained for 200 steps: without BatchNorm, with BatchNorm, and with *noisy*
-# BatchNorm. **Predict:** in which order do they come, from the worst training accuracy to the best?
+# %% [markdown]
+# Three networks are trained for 200 steps: without BatchNorm, with BatchNorm, and with *noisy* BatchNorm.
+# **Predict:** in which order do they come, from the worst training accuracy to the best?
 
 # %%
 my_prediction = None  # your guess, for example ["without", "noisy", "with"]
@@ -619,9 +626,10 @@ plots.percentiles_over_training(
     {"without": noise_arms["without"], "noisy": noise_arms["noisy"]}, unit=3
 )
 
-# %% [markdown] The lower row is the network with noisy BatchNorm. Nothing holds still there, from the first step to
-# the last and in every layer: every 25 steps (in truth at every step) each unit's distribution has another place
-# *and* another width. And here is how well the three networks learn:
+# %% [markdown]
+# The lower row is the network with noisy BatchNorm. Nothing holds still there, from the first step to the last and in
+# every layer: every 25 steps (in truth at every step) each unit's distribution has another place *and* another width.
+# And here is how well the three networks learn:
 
 # %% tags=["nbval-ignore-output"]
 plots.learning_curves(noise_arms, "train_accuracy", statistics="recomputed")
@@ -653,10 +661,11 @@ predictions.compare(
     "would come last.",
 )
 
-# %% [markdown] If drift decided how well a network trains, the markers would run from the upper left to the lower
-# right. They do not: of the two networks with the least drift, one is the best of all and the other the worst, and
-# the network with the most drift comes second. The noise has a price: noisy BatchNorm learns more slowly than
-# BatchNorm. But it keeps most of the advantage.
+# %% [markdown]
+# If drift decided how well a network trains, the markers would run from the upper left to the lower right. They do
+# not: of the two networks with the least drift, one is the best of all and the other the worst, and the network with
+# the most drift comes second. The noise has a price: noisy BatchNorm learns more slowly than BatchNorm. But it keeps
+# most of the advantage.
 #
 # ## A trap: noise that helps
 #
@@ -703,11 +712,12 @@ predictions.compare(
     "second change alone.",
 )
 
-# %% [markdown] "Noise makes networks learn faster!", one could conclude, and the word *faster* beside "noise around
-# 5" would agree. But "times 5, no noise" is faster, too, so it was not the noise that helped. It was the **scale**:
-# our weights start small, so each layer passes on a smaller difference between images than it got (remember the
-# narrow hill at step 0), and multiplying by 5 repairs that. The scale is called a **confound**: two things were
-# changed at once, and the wrong one got the credit.
+# %% [markdown]
+# "Noise makes networks learn faster!", one could conclude, and the word *faster* beside "noise around 5" would agree.
+# But "times 5, no noise" is faster, too, so it was not the noise that helped. It was the **scale**: our weights start
+# small, so each layer passes on a smaller difference between images than it got (remember the narrow hill at step 0),
+# and multiplying by 5 repairs that. The scale is called a **confound**: two things were changed at once, and the
+# wrong one got the credit.
 #
 # Noise around 1 does not have this flaw, and the first printed line says that it made the plain network slower. Does
 # this prove the lesson's claim that shift slows training down? Not yet: *added* noise hurts a network whose signals

@@ -62,11 +62,12 @@ plots.Plot(figure, "; ".join(
     f"{name}, the size is {size[0]:.1f} after layer 1 and {size[-1]:.1g} after layer 20"
     for name, size in sizes.items()) + ".")
 
-# %% [markdown] Both networks have the same weights. Without BatchNorm the last layer hands on numbers that are about
-# a thousand times smaller than those of the first layer; with BatchNorm the size stays the same. Can a network learn
-# from so small a signal? The section "More stable deep networks" answers this question and gives the reason for the
-# straight line. And if BatchNorm keeps the size, does the network also learn better? This second question takes the
-# whole notebook.
+# %% [markdown]
+# Both networks have the same weights. Without BatchNorm the last layer hands on numbers that are about a thousand
+# times smaller than those of the first layer; with BatchNorm the size stays the same. Can a network learn from so
+# small a signal? The section "More stable deep networks" answers this question and gives the reason for the straight
+# line. And if BatchNorm keeps the size, does the network also learn better? This second question takes the whole
+# notebook.
 #
 # ## The lesson's network, exactly as printed
 #
@@ -123,9 +124,10 @@ from helpers.data import load
 dataset = load()
 print(dataset)
 
-# %% [markdown] Each row of `x_train` is one image, with a number for each pixel. The numbers are standardised: over
-# all pixels of all training images together they have mean 0 and standard deviation 1. (The end of this notebook
-# shows what BatchNorm does with inputs that are *not* standardised.) Look for images that *you* would get wrong.
+# %% [markdown]
+# Each row of `x_train` is one image, with a number for each pixel. The numbers are standardised: over all pixels of
+# all training images together they have mean 0 and standard deviation 1. (The end of this notebook shows what
+# BatchNorm does with inputs that are *not* standardised.) Look for images that *you* would get wrong.
 
 # %%
 from helpers.plots.images import image_row
@@ -155,8 +157,9 @@ model.compile(
     metrics=[keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")],
 )
 
-# %% [markdown] **Predict before you run.** The network sees every training image ten times, which takes about five
-# seconds. What share of the test images will it get right? Guessing gives about 50 %.
+# %% [markdown]
+# **Predict before you run.** The network sees every training image ten times, which takes about five seconds. What
+# share of the test images will it get right? Guessing gives about 50 %.
 
 # %%
 my_prediction = None  # in percent, for example 80
@@ -211,10 +214,11 @@ axis.set(xlabel="epoch", ylabel="accuracy (%)")
 axis.legend(frameon=False)
 plots.Plot(figure, "; ".join(said) + ".")
 
-# %% [markdown] A gap between these lines can have either sign. In the first epoch the solid line includes the first
-# batches, when the network had learnt nothing yet. The dashed line has two other handicaps: new images, and moving
-# statistics that lag behind the weights. The gap that you see is the sum of all three differences. So do not call the
-# gap "overfitting" before you know which of the three differences makes it. The next section shows the two kinds of
+# %% [markdown]
+# A gap between these lines can have either sign. In the first epoch the solid line includes the first batches, when
+# the network had learnt nothing yet. The dashed line has two other handicaps: new images, and moving statistics that
+# lag behind the weights. The gap that you see is the sum of all three differences. So do not call the gap
+# "overfitting" before you know which of the three differences makes it. The next section shows the two kinds of
 # statistics, and notebook [05](05_training_and_inference.ipynb) separates the three differences.
 #
 # ## Four vectors, two kinds
@@ -261,10 +265,11 @@ for variable, start in zip(first.variables, (1, 0, 0, 1)):
     moved = np.abs(variable.numpy() - start).max() > 1e-3
     print(f"{variable.name:16s} moved: {bool(moved)}")
 
-# %% [markdown] The two kinds of vectors move for different reasons. `gamma` and `beta` move by the steps of the
-# optimizer, so their distance from the start depends on the learning rate and on the gradients. The moving averages
-# move towards the mean and the variance of the outputs of the first `Dense` layer, however far this mean is from 0
-# and this variance from 1.
+# %% [markdown]
+# The two kinds of vectors move for different reasons. `gamma` and `beta` move by the steps of the optimizer, so their
+# distance from the start depends on the learning rate and on the gradients. The moving averages move towards the mean
+# and the variance of the outputs of the first `Dense` layer, however far this mean is from 0 and this variance from
+# 1.
 #
 # ## What `predict` uses
 #
@@ -277,8 +282,9 @@ for variable, start in zip(first.variables, (1, 0, 0, 1)):
 # Draws the two modes of the layer.
 drawings_network.two_modes()
 
-# %% [markdown] You can check the right half with the formula of notebook 02. For a unit with the output $z$ of the
-# `Dense` layer, with its moving mean $m$ and its moving variance $v$, inference computes
+# %% [markdown]
+# You can check the right half with the formula of notebook 02. For a unit with the output $z$ of the `Dense` layer,
+# with its moving mean $m$ and its moving variance $v$, inference computes
 #
 # $$y = \gamma \, \frac{z - m}{\sqrt{v + \epsilon}} + \beta ,$$
 #
@@ -294,9 +300,10 @@ by_keras = first(linear, training=False).numpy()
 print("by_hand and by_keras differ by less than 1e-5:",
       bool(np.abs(by_hand - by_keras).max() < 1e-5))
 
-# %% [markdown] "Learned" is the lesson's word, but "tracked" is more exact, because no gradient ever reaches the
-# moving averages. Instead each training step mixes the mean $\mu_B$ of its batch into the moving mean $m$. The
-# momentum $\alpha$ is the share of the old moving mean that *stays*:
+# %% [markdown]
+# "Learned" is the lesson's word, but "tracked" is more exact, because no gradient ever reaches the moving averages.
+# Instead each training step mixes the mean $\mu_B$ of its batch into the moving mean $m$. The momentum $\alpha$ is
+# the share of the old moving mean that *stays*:
 #
 # $$m \leftarrow \alpha\, m + (1 - \alpha)\, \mu_B, \qquad \alpha = 0.99 \text{ in Keras}$$
 #
@@ -403,9 +410,10 @@ from helpers.training import sweep, train_many
 
 mlp(depth=2, width=100, normalization="before").summary()
 
-# %% [markdown] `mlp(...)` makes a plain `Sequential` like the lesson's. Look at the number of parameters of the first
-# hidden `Dense` layer: 6 400 is 64 × 100, so the layer has weights but no bias. The bias is left out on purpose, and
-# the next section shows why.
+# %% [markdown]
+# `mlp(...)` makes a plain `Sequential` like the lesson's. Look at the number of parameters of the first hidden
+# `Dense` layer: 6 400 is 64 × 100, so the layer has weights but no bias. The bias is left out on purpose, and the
+# next section shows why.
 #
 # ## The bias that does nothing
 #
@@ -421,9 +429,10 @@ mlp(depth=2, width=100, normalization="before").summary()
 # Draws twelve values of one unit, with and without a bias.
 drawings_network.bias_drawing(np.random.default_rng(0).normal(size=12), 3)
 
-# %% [markdown] **Predict** for two places of the bias whether its gradient is zero: directly in front of BatchNorm,
-# and in front of a ReLU that comes *before* BatchNorm. (Keras calls the weights of a layer the *kernel*. "Zero" means
-# less than a millionth of the kernel's gradient.)
+# %% [markdown]
+# **Predict** for two places of the bias whether its gradient is zero: directly in front of BatchNorm, and in front of
+# a ReLU that comes *before* BatchNorm. (Keras calls the weights of a layer the *kernel*. "Zero" means less than a
+# millionth of the kernel's gradient.)
 
 # %%
 my_prediction = None  # two of the words "zero" and "not zero": ("zero", "zero")
@@ -466,9 +475,10 @@ predictions.compare("03, the bias", my_prediction, gradients_are, why=(
     "alike. A ReLU in between changes some examples and not others, so the mean no "
     "longer takes the bias away."))
 
-# %% [markdown] A bias directly before BatchNorm is redundant: the subtraction of the mean removes it, and `beta` does
-# its work. A bias directly before a ReLU is *not* redundant: it decides for which examples the ReLU is above 0. So
-# write `Dense(100, use_bias=False)` only where BatchNorm follows directly.
+# %% [markdown]
+# A bias directly before BatchNorm is redundant: the subtraction of the mean removes it, and `beta` does its work. A
+# bias directly before a ReLU is *not* redundant: it decides for which examples the ReLU is above 0. So write
+# `Dense(100, use_bias=False)` only where BatchNorm follows directly.
 #
 # ## Faster convergence
 #
@@ -498,9 +508,10 @@ curves = {
 }
 plots.learning_curves(curves, statistics="recomputed")
 
-# %% [markdown] For each point of these curves, BatchNorm's mean and variance were *recomputed* over the whole
-# training set. Moving averages could make the first points too low, because they lag behind: by the formula above, a
-# moving average with $\alpha = 0.99$ has come only $1 - 0.99^{50} \approx$ two fifths of its way after 50 steps.
+# %% [markdown]
+# For each point of these curves, BatchNorm's mean and variance were *recomputed* over the whole training set. Moving
+# averages could make the first points too low, because they lag behind: by the formula above, a moving average with
+# $\alpha = 0.99$ has come only $1 - 0.99^{50} \approx$ two fifths of its way after 50 steps.
 #
 # Now the comparison seed by seed, after 200 steps. On the left every grey line joins the two networks of one seed; on
 # the right is the mean of their differences.
@@ -560,9 +571,10 @@ print("each at its best rate, the gain is above 5 points:", faster_gain.low > 0.
 print("each at its best rate, the gain is below that at one common rate:",
       faster_gain.high < gain_at_one_rate.low)
 
-# %% [markdown] Remember these two gains when you read that one method is better than another: a learning rate that
-# suits only one of two networks can make any method look good. Only the gain that is left when both networks are
-# tuned belongs to the method.
+# %% [markdown]
+# Remember these two gains when you read that one method is better than another: a learning rate that suits only one
+# of two networks can make any method look good. Only the gain that is left when both networks are tuned belongs to
+# the method.
 #
 # ## Higher learning rates
 #
@@ -592,8 +604,9 @@ by_rate = {
 }
 plots.learning_rate_sweep(by_rate)
 
-# %% [markdown] Take the first rate that is too high for most of the plain runs. How many of the runs with BatchNorm
-# train at this rate? The share of eight runs has an interval, too: if all eight train, we still cannot say "always".
+# %% [markdown]
+# Take the first rate that is too high for most of the plain runs. How many of the runs with BatchNorm train at this
+# rate? The share of eight runs has an interval, too: if all eight train, we still cannot say "always".
 
 
 # %%
@@ -639,8 +652,9 @@ print("BatchNorm endures higher learning rates:",
 print("where most plain runs fail, most runs with BatchNorm train:",
       high_rate_share.low > 0.5)
 
-# %% [markdown] Look at the left end of the figure as well: which network is ahead at the lowest rate? A network that
-# endures higher rates need not be the better one at every rate.
+# %% [markdown]
+# Look at the left end of the figure as well: which network is ahead at the lowest rate? A network that endures higher
+# rates need not be the better one at every rate.
 #
 # ## More stable deep networks
 #
@@ -736,9 +750,10 @@ gradients = {name: hidden_gradients(by_depth[name, 20][{"learning_rate": 0.1}])
              for name in arms}
 ratios = {name: norms[0] / norms[-1] for name, norms in gradients.items()}
 
-# %% [markdown] The left panel shows the first step, the right panel the fiftieth. Each thin line is one seed, each
-# thick line a median. In the left panel, follow the two thick lines from layer 20 back to layer 1, which is the way
-# that the error takes. The axis is logarithmic, so a straight line means the same *factor* at every layer.
+# %% [markdown]
+# The left panel shows the first step, the right panel the fiftieth. Each thin line is one seed, each thick line a
+# median. In the left panel, follow the two thick lines from layer 20 back to layer 1, which is the way that the error
+# takes. The axis is logarithmic, so a straight line means the same *factor* at every layer.
 
 # %% jupyter={"source_hidden": true} cellView="form" tags=["nbval-ignore-output", "hide-input"]
 # Draws the size of the gradient in each of the twenty layers, at steps 1 and 50.
@@ -792,10 +807,10 @@ calmed = gradients["with BatchNorm"][..., 30:50].mean(axis=2)  # steps 31 to 50
 print("steps 31 to 50, with BatchNorm: the first layer's gradient is below 10 times "
       "the last's:", bool((calmed[0] < 10 * calmed[-1]).all()))
 
-# %% [markdown] Why do the two thick lines look so at step 1? The gradient of the weights of layer $\ell$ is made of
-# two factors: the signal
-# $h_{\ell-1}$, which enters the layer from the front, and the error $\delta_\ell = \partial L / \partial z_\ell$, which
-# comes back from the output.
+# %% [markdown]
+# Why do the two thick lines look so at step 1? The gradient of the weights of layer $\ell$ is made of two factors:
+# the signal $h_{\ell-1}$, which enters the layer from the front, and the error $\delta_\ell = \partial L / \partial
+# z_\ell$, which comes back from the output.
 #
 # **Without BatchNorm** the gradients are about equal in all layers, and all of them are small. The signal has shrunk
 # by √½ at each of the $\ell - 1$ layers between the image and layer $\ell$. The error has shrunk by √½ at each of the
@@ -876,8 +891,9 @@ predictions.compare("03, little to gain", my_prediction, points, within=1, why=(
 print("two layers, He, Adam: the whole interval lies between −2 and +2 points:",
       -0.02 < shallow_gain.low and shallow_gain.high < 0.02)
 
-# %% [markdown] Compare the gap after 50 steps with the gap after 200 in the figure. A rule that looked at another
-# step than 100 could find another gain, so the rule and its step were fixed before the measurement.
+# %% [markdown]
+# Compare the gap after 50 steps with the gap after 200 in the figure. A rule that looked at another step than 100
+# could find another gain, so the rule and its step were fixed before the measurement.
 
 # %% [markdown]
 # ## Does BatchNorm only repair the scaling of the inputs?
@@ -914,9 +930,10 @@ predictions.compare("03, raw inputs", my_prediction, failing, why=(
     "common scale and shift of the inputs, and a plain network has nothing that "
     "does."))
 
-# %% [markdown] Look first at the two lines with BatchNorm: they nearly coincide, so the scale of the inputs makes
-# hardly any difference to these networks. Then look at the two lines without BatchNorm: there the inputs decide at
-# which rate the network breaks down.
+# %% [markdown]
+# Look first at the two lines with BatchNorm: they nearly coincide, so the scale of the inputs makes hardly any
+# difference to these networks. Then look at the two lines without BatchNorm: there the inputs decide at which rate
+# the network breaks down.
 #
 # How much does BatchNorm gain, then? There are two ways to compare: at one learning rate that both networks are given
 # (here 0.3), or each network at the rate that suits it best.
@@ -958,9 +975,10 @@ print("on raw inputs, the gain at one rate is larger than that at the best rates
 print("each at its best rate, BatchNorm gains more on raw inputs:",
       scaling_alone.low > 0)
 
-# %% [markdown] Why do the two lines with BatchNorm coincide? Let $x$ be an input, $W$ the weights of the first
-# `Dense` layer, $a > 0$ a scale and $c$ a shift, the same for all examples. The scale stretches every unit alike, and
-# the shift only moves the unit's mean. BatchNorm removes a common stretch and the mean, so up to $\epsilon$
+# %% [markdown]
+# Why do the two lines with BatchNorm coincide? Let $x$ be an input, $W$ the weights of the first `Dense` layer, $a >
+# 0$ a scale and $c$ a shift, the same for all examples. The scale stretches every unit alike, and the shift only
+# moves the unit's mean. BatchNorm removes a common stretch and the mean, so up to $\epsilon$
 #
 # $$\text{BN}\big(W(a\,x + c)\big) = \text{BN}(W x) .$$
 #
