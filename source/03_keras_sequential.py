@@ -268,8 +268,7 @@ for variable, start in zip(first.variables, (1, 0, 0, 1)):
 # %% [markdown]
 # The two kinds of vectors move for different reasons. `gamma` and `beta` move by the steps of the optimizer, so their
 # distance from the start depends on the learning rate and on the gradients. The moving averages move towards the mean
-# and the variance of the outputs of the first `Dense` layer, however far this mean is from 0 and this variance from
-# 1.
+# and the variance of the outputs of the first `Dense` layer, however far the mean is from 0 and the variance from 1.
 #
 # ## What `predict` uses
 #
@@ -808,9 +807,9 @@ print("steps 31 to 50, with BatchNorm: the first layer's gradient is below 10 ti
       "the last's:", bool((calmed[0] < 10 * calmed[-1]).all()))
 
 # %% [markdown]
-# Why do the two thick lines look so at step 1? The gradient of the weights of layer $\ell$ is made of two factors:
-# the signal $h_{\ell-1}$, which enters the layer from the front, and the error $\delta_\ell = \partial L / \partial
-# z_\ell$, which comes back from the output.
+# Why is one thick line level at step 1, and why does the other rise towards layer 1? The gradient of the weights of
+# layer $\ell$ is made of two factors: the signal $h_{\ell-1}$, which enters the layer from the front, and the error
+# $\delta_\ell = \partial L / \partial z_\ell$, which comes back from the output.
 #
 # **Without BatchNorm** the gradients are about equal in all layers, and all of them are small. The signal has shrunk
 # by √½ at each of the $\ell - 1$ layers between the image and layer $\ell$. The error has shrunk by √½ at each of the
@@ -976,8 +975,8 @@ print("each at its best rate, BatchNorm gains more on raw inputs:",
       scaling_alone.low > 0)
 
 # %% [markdown]
-# Why do the two lines with BatchNorm coincide? Let $x$ be an input, $W$ the weights of the first `Dense` layer, $a >
-# 0$ a scale and $c$ a shift, the same for all examples. The scale stretches every unit alike, and the shift only
+# Why do the two lines with BatchNorm coincide? Let $x$ be an input, $W$ the weights of the first `Dense` layer,
+# $a > 0$ a scale and $c$ a shift, the same for all examples. The scale stretches every unit alike, and the shift only
 # moves the unit's mean. BatchNorm removes a common stretch and the mean, so up to $\epsilon$
 #
 # $$\text{BN}\big(W(a\,x + c)\big) = \text{BN}(W x) .$$
@@ -1040,10 +1039,11 @@ predictions.summary()
 #   are tracked.
 # - Training uses the batch's statistics, `predict` the tracked ones.
 # - A bias directly before BatchNorm does nothing, because the subtraction of the mean removes it.
-# - BatchNorm can buy speed, higher learning rates and depth **where the plain network is in trouble**: sigmoid units, many layers, a signal that shrinks.
+# - BatchNorm can buy speed, higher learning rates and depth **where the plain network is in trouble**: sigmoid units,
+#   many layers, a signal that shrinks.
 #   A shallow network with good initial weights and Adam has little trouble, so BatchNorm has little to gain there.
-# - With BatchNorm the signal does not shrink. But in a deep network without skip connections the gradients are far larger in
-#   the first layers than in the last when training starts.
+# - With BatchNorm the signal does not shrink. But in a deep network without skip connections the gradients are far
+#   larger in the first layers than in the last when training starts.
 # - Compare networks over several seeds, in pairs, each at its own best learning rate. A comparison at one common rate
 #   measures the rate as much as the networks.
 #
