@@ -129,8 +129,8 @@ print("largest mean before:", largest[0].round(2), "  after:", largest[1].round(
 # result. A **seed** is the number that decides the initial weights and the order of the batches. The course trains
 # every network from several seeds and shows `mean ± half the width of the 95 % interval (how many seeds)`. Such
 # intervals are made so that 95 of 100 of them contain the mean over *all* seeds; they say nothing about other images.
-# With the mean $\bar a$ and the standard deviation $s$ of $n$ seeds, the interval is $\bar a \pm t_{n-1}\, s / \sqrt
-# n$, where $t_{n-1}$ (Student's t) is a number near 2 that is larger where there are few seeds. Two networks that are
+# With the mean $\bar a$ and the standard deviation $s$ of $n$ seeds, the interval is
+# $\bar a \pm t_{n-1}\, s / \sqrt n$, where $t_{n-1}$ (Student's t) is a number near 2 that is larger where there are few seeds. Two networks that are
 # compared have the same seeds, and the interval is that of their *difference*:
 
 # %%
@@ -153,7 +153,7 @@ print("a - b ", paired_difference(made_up_a, made_up_b))
 # ## How often would a verdict be luck?
 #
 # The course judges nine claims of the lesson, C1 to C9; the table at the end of this notebook lists them. Each claim
-# has a fixed *rule*. A rule asks a few questions, such as "does the whole interval lie above this bound?". The
+# has a fixed *rule*. A rule asks a few questions, such as "does the whole interval lie above a given bound?". The
 # answers decide the verdict, for example *supported*.
 #
 # An interval of 95 % misses the truth in 5 of 100 cases, so a question can be answered wrongly by luck, and a claim
