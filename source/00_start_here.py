@@ -15,10 +15,11 @@ import helpers  # noqa: F401
 #
 # > **The lesson:** Batch Normalization is one of the most important breakthroughs that made very deep neural networks practical.
 #
-# *The lesson* is a short text on Batch Normalization; you need not have read it. A quote like these is the lesson's own sentence. The course
-# takes them seriously: it explains what they say, and what can be measured it **measures** in front of you, on real images, from several
-# random starts, and says how far chance alone could have moved the result. Some sentences hold, some hold under conditions, some do not
-# hold here, and some are *contested*: the evidence points both ways. You will see which, and on what evidence.
+# *The lesson* is a short text on Batch Normalization; you need not have read it. Each quote like those above is a
+# sentence of the lesson. The course explains these sentences. Where it can, it **measures** what they claim in front
+# of you, on real images and from several random starts, and it says how far chance alone could have moved the result.
+# Some sentences hold, some hold under conditions, some do not hold here, and some are *contested*: the evidence
+# points both ways. You will see which, and on what evidence.
 #
 # ## See it first
 #
@@ -67,10 +68,10 @@ print("The course is tested with these versions.")
 # ## The data
 #
 # Everything runs on small real images. Unless you choose others, they are the handwritten digits that come with
-# scikit-learn, so nothing is downloaded. A network sees an image as one row of numbers, a number for each pixel.
-# From all pixels the same mean was subtracted, and all were divided by the same standard deviation: those of all pixels
-# of the training images together.
-# **Look for** an image that you could not name yourself: no network will be right on all of them.
+# scikit-learn, so nothing is downloaded. A network sees an image as one row of numbers, a number for each pixel. We
+# computed *one* mean and *one* standard deviation over all pixels of all training images. From every pixel this mean
+# was subtracted, and the result was divided by this standard deviation. **Look for** an image that you could not name
+# yourself. A network may get such an image wrong, too.
 
 # %%
 import matplotlib.pyplot as plt
@@ -95,17 +96,19 @@ print("mean and standard deviation of the training pixels:",
       dataset.x_train.mean().round(3) + 0.0, dataset.x_train.std().round(3))
 
 # %% [markdown]
-# The whole course also runs on other images, which Keras downloads once: start Jupyter with `COURSE_DATA=fashion_mnist`
-# (or `mnist`) in the environment. The table at the end of this notebook shows what comes out there.
+# The whole course also runs on other images, which Keras downloads once: start Jupyter with
+# `COURSE_DATA=fashion_mnist` in the environment. The table at the end of this notebook has a column for these images.
+# With `COURSE_DATA=mnist` the course runs on the MNIST digits, for which the table has no column.
 #
 # ## Predict, run, compare
 #
-# Every experiment starts with a cell that asks for **your prediction**. Write it down before you run: a surprise is worth
-# more than a nod. Leave it at `None` and everything still runs. The notebooks come with their outputs, so that you can read them without
-# running. To predict honestly, clear them first: in JupyterLab *Edit → Clear Outputs of All Cells*, on Colab *Edit → Clear all outputs*.
+# Every experiment starts with a cell that asks for **your prediction**. Write it down before you run: a surprise is
+# worth more than a nod. Leave the prediction at `None` and everything still runs. The notebooks come with their
+# outputs, so that you can read them without running. To predict honestly, clear the outputs first: in JupyterLab
+# *Edit → Clear Outputs of All Cells*, on Colab *Edit → Clear all outputs*.
 #
-# Try it. Take the first 32 images, a *batch*, and compute the mean of each of the 64 pixels over these images. All pixels together have mean 0.
-# **Does each single pixel have mean 0, too?**
+# Try it. All pixels of all training images together have mean 0. Now take the first 32 images, a *batch*, and compute
+# the mean of each of the 64 pixels over these images. **Does each single pixel have mean 0, too?**
 
 # %%
 my_prediction = None  # True or False
@@ -118,13 +121,15 @@ all_zero = bool(abs(means).max() < 0.01)
 print("every pixel's mean is 0:", all_zero)
 predictions.compare(
     "00, the mean of each pixel", my_prediction, all_zero,
-    why="One number is subtracted from all pixels, so their common mean is 0. Each "
-    "single pixel is brighter or darker than that.",
+    why="One number is subtracted from all pixels, so their common mean is 0. A single "
+    "pixel is brighter or darker than all pixels are on average.",
 )
 
 # %% [markdown]
-# No. The corners of the images are nearly always empty and the middle is often filled, and subtracting one number from all pixels
-# cannot make both means 0. Besides, the next 32 images would have other means. Batch Normalization begins by making the mean of every feature of every batch 0:
+# No. Look at the images above: some pixels are empty in most of them, others are filled in most of them. Subtracting
+# one number from all pixels cannot make the mean of every pixel 0. Besides, the next 32 images would have other
+# means. Batch Normalization computes a mean for each feature (here: each pixel) of each batch, and subtracts that
+# mean:
 
 # %%
 batch = dataset.x_train[:32]
@@ -135,12 +140,13 @@ print("largest mean before:", largest[0].round(2), "  after:", largest[1].round(
 # %% [markdown]
 # ## How to read a result
 #
-# A network trained once is an anecdote: other initial weights, another order of batches, another result. The course trains every network from
-# several **seeds** (a seed decides both) and shows `mean ± half the width of the 95 % interval (how many seeds)`. Such intervals are made so that 95 of
-# 100 of them hold the mean over *all* seeds; they say nothing about other images. With the mean $\bar a$ and the standard
-# deviation $s$ of $n$ seeds, the interval is $\bar a \pm t_{n-1}\, s / \sqrt n$, where $t_{n-1}$ is a number near 2 that grows
-# where there are few seeds (Student's t). Where two networks are compared they share
-# their seeds, and the interval is that of their *difference*:
+# A network trained once is an anecdote: with other initial weights or another order of batches it gives another
+# result. A **seed** is the number that decides the initial weights and the order of the batches. The course trains
+# every network from several seeds and shows `mean ± half the width of the 95 % interval (how many seeds)`. Such
+# intervals are made so that 95 of 100 of them contain the mean over *all* seeds; they say nothing about other images.
+# With the mean $\bar a$ and the standard deviation $s$ of $n$ seeds, the interval is
+# $\bar a \pm t_{n-1}\, s / \sqrt n$, where $t_{n-1}$ (Student's t) is a number near 2 that is larger where there are few seeds. Two networks that are
+# compared have the same seeds, and the interval is that of their *difference*:
 
 # %%
 import numpy as np
@@ -155,15 +161,20 @@ print("b     ", mean_interval(made_up_b))
 print("a - b ", paired_difference(made_up_a, made_up_b))
 
 # %% [markdown]
-# The intervals of `a` and `b` overlap a little, yet `a` beats `b` in *every* seed by about the same amount, and the interval of the difference is
-# narrow. That is what pairing buys. An interval of a difference that contains 0 means: these seeds cannot tell.
+# The intervals of `a` and `b` overlap a little. Yet `a` beats `b` in *every* seed by about the same amount, so the
+# interval of the difference is narrow and far from 0. This is why the course compares seed by seed. If the interval
+# of a difference contains 0, these seeds cannot tell which network is better.
 #
 # ## How often would a verdict be luck?
 #
-# An interval of 95 % misses the truth in 5 of 100 cases. A verdict asks several such questions at once, so it could be
-# *supported* by luck. How often? The next cell simulates worlds in which each claim is only just not true, draws eight
-# seeds in each of them, and lets the claim's own rule decide. **Predict:** which share of these worlds does the worst of
-# the nine rules call *supported*?
+# The course judges nine claims of the lesson, C1 to C9; the table at the end of this notebook lists them. Each claim
+# has a fixed *rule*. A rule asks a few questions, such as "does the whole interval lie above a given bound?". The
+# answers decide the verdict, for example *supported*.
+#
+# An interval of 95 % misses the truth in 5 of 100 cases, so a question can be answered wrongly by luck, and a claim
+# that is not true can come out as *supported*. How often? The next cell simulates worlds in which a claim is only
+# just not true, draws eight seeds in each world, and lets the claim's own rule decide. For each rule the worst kind
+# of world counts. **Predict:** how often does the worst of the nine rules say *supported*?
 
 # %%
 my_prediction = None  # in percent
@@ -177,16 +188,17 @@ print("supported by luck:", ", ".join(shares))
 print("below 5 % for every claim:", max(by_luck.values()) < 0.05)
 predictions.compare(
     "00, luck", my_prediction, 100 * max(by_luck.values()), within=1,
-    why="Many people add up 5 % for each question that a verdict asks. But all of its "
-    "questions have to come out right by luck at the same time.",
+    why="Many people add up 5 % for each question. But for most rules the worst case "
+    "is a claim that fails in one question only, by a hair. Then one lucky answer is "
+    "enough, and only about half of the 5 % miss in the direction that helps it.",
 )
 
 # %% [markdown]
 # ## Checks that say what went wrong
 #
-# The [exercises](07_exercises.ipynb) at the end are checked while you work. A wrong answer is not called "wrong": the check
-# finds out *which* mistake it is. Here is a wrong answer on purpose. It shall give every feature of a batch mean 0 and standard
-# deviation 1. **Can you find the mistake before the check names it?**
+# The [exercises](07_exercises.ipynb) are checked while you work. The check does not stop at "wrong": where it can, it
+# finds out *which* mistake you made. Here is a function with a mistake on purpose. The function should give every
+# feature of a batch mean 0 and standard deviation 1. **Can you find the mistake before the check names it?**
 
 # %%
 from helpers.grading import check
@@ -201,13 +213,15 @@ def normalize(x, epsilon=1e-3):
 check("normalize", normalize)
 
 # %% [markdown]
-# Change both `axis=1` into `axis=0`, run the cell again, and look at what the check says then.
+# Change both `axis=1` into `axis=0` and run the cell again. What does the check say then?
 #
 # ## What the course found
 #
-# One row for each claim of the lesson, filled in by the notebook that measures it, by a rule with fixed bounds. There is a
-# column for each data set, and "again" means the same images with other seeds and another split. Under the table stands the
-# reason for each verdict. "Here" means: small networks, small images, a few hundred steps. The table gives the answers away: if you like to be surprised, skip it and come back after 07.
+# The table has one row for each claim. The notebook that measures a claim fills in its row, by the claim's rule. Each
+# column is one set of images on which the whole course was run; "again" means the same images with other seeds and
+# another split into training and test images. The reason for each verdict stands under the table. "Here" means: small
+# networks, small images, a few hundred steps. The table gives the answers away. If you like to be surprised, skip it
+# and come back after 07.
 
 # %%
 claims.Table()
@@ -215,4 +229,5 @@ claims.Table()
 # %% [markdown]
 # ## Where to go next
 #
-# [01 · Internal covariate shift](01_internal_covariate_shift.ipynb) begins where the lesson begins: with the problem that BatchNorm was invented for.
+# [01 · Internal covariate shift](01_internal_covariate_shift.ipynb) begins where the lesson begins: with the problem
+# that BatchNorm was invented for.

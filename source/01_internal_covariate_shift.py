@@ -17,11 +17,12 @@
 # - show what *internal covariate shift* is, and put a number with an interval on it;
 # - say which part of it Batch Normalization removes, and which part it does not touch;
 # - give a second definition of the shift, by gradients, and say why a good score there can mean nothing;
-# - judge for yourself the experiment that made researchers doubt the story, and name the trap in it.
+# - judge for yourself the experiment that made researchers doubt the story, and name the trap in such experiments.
 #
-# You need to know what a layer, a batch and a training step are. Of Batch Normalization ("BatchNorm") one sentence will
-# do for now: *it is a layer that gives every unit's values mean 0 and standard deviation 1 within each batch.* How it
-# does that is the subject of [02](02_batchnorm_from_scratch.ipynb).
+# You need to know what a layer, a batch and a training step are. Of Batch Normalization ("BatchNorm") two sentences
+# will do for now: *it is a layer that gives every unit's values mean 0 and standard deviation 1 within each batch.
+# Afterwards it may stretch and shift them by two learned numbers per unit.* How it does that is the subject of
+# [02](02_batchnorm_from_scratch.ipynb).
 #
 # Some cells ask for a **prediction**. Write it down before you run on: being wrong here is where the learning is.
 
@@ -39,8 +40,8 @@ import helpers  # noqa: F401
 # > **The lesson:** This constant shift slows down training and makes optimization unstable.
 # > This problem is known as internal covariate shift.
 #
-# There are two claims in this. *The distributions move*: we can look. And *this is what slows training down*: for that
-# we need an experiment. Let us take them in this order.
+# These sentences make two claims. The first is that the distributions move: we can look at that. The second is that
+# their moving slows training down: that needs an experiment. Let us take them in this order.
 #
 # ## A network to look into
 #
@@ -87,16 +88,18 @@ for build in (without, with_batchnorm):
 
 # %% [markdown]
 # The number that goes *into* a sigmoid we call the **pre-activation** of that unit. Each hidden layer has 100 units,
-# so an image makes 100 pre-activations per layer. For 128 images, one unit has 128 of them: that is its *distribution*.
+# so an image makes 100 pre-activations per layer. For 128 images, one unit has 128 pre-activations. How these 128
+# values are spread is the unit's *distribution*.
 #
 # ## A fair start
 #
-# A network with a badly chosen learning rate learns slowly whatever its distributions do. So we first look for the rate
-# that suits the *plain* network best, and then give the same rate to both. If that choice favours either network, it favours the
-# plain one.
+# A network with a badly chosen learning rate learns slowly whatever its distributions do. So we first look for the
+# rate that suits the *plain* network (the one without BatchNorm) best, and then give this rate to both networks. If
+# the choice favours either network, it favours the plain one.
 #
-# `train_many` (and `sweep`, which calls it for several learning rates) trains the same network from 8 **seeds** at once:
-# 8 draws of the initial weights and of the order of the batches. Look for the highest number in the last column.
+# `train_many` (and `sweep`, which calls it for several learning rates) trains the same network from 8 **seeds** at
+# once: 8 draws of the initial weights and of the order of the batches. Look for the highest number in the last
+# column.
 
 # %% tags=["nbval-ignore-output"]
 rates = sweep({"learning_rate": [0.1, 0.3, 1.0, 3.0]}, without, dataset,
@@ -146,18 +149,19 @@ for name, runs in arms.items():
 
 # %% [markdown]
 # Both networks have the same initial weights, the same batches and the learning rate that suits the plain network best.
-# Compare the two lines all the same: the difference between them is what this notebook tries to explain.
+# Yet the two learning curves in the figure above differ. This difference is what the notebook tries to explain.
 #
 # ## Watch one unit
 #
 # > **The lesson:** Instead of letting values grow unpredictably, BatchNorm ensures that activations remain
 # > well-behaved.
 #
-# The paper's figure shows three **percentiles** of one unit: 15 % of the images lie below the lowest line, half below the
-# middle one, 85 % below the highest. If the distribution stands still, all three lines are level.
+# The paper's figure shows three **percentiles** of one unit: 15 % of the images lie below the lowest line, half below
+# the middle one, 85 % below the highest. If the distribution stands still, all three lines are level.
 #
-# **Predict first.** Without BatchNorm, in which hidden layer will the distributions move most in 25 steps, on average of
-# all units: 1 (next to the image), 2, or 3 (next to the output)? The figure shows one unit; the answer comes further down.
+# **Predict first.** Without BatchNorm, in which hidden layer will the distributions move most in 25 steps, on average
+# of all units: 1 (next to the image), 2, or 3 (next to the output)? The figure shows one unit; the answer comes
+# further down.
 
 # %%
 my_prediction = None  # your guess: 1, 2 or 3
@@ -166,21 +170,23 @@ my_prediction = None  # your guess: 1, 2 or 3
 plots.percentiles_over_training(arms, unit=3)
 
 # %% [markdown]
-# Follow the upper right panel from the left. At step 0 the three lines lie on each other, because all images give this
-# unit nearly the same pre-activation. Within the first steps all three lines jump to another value together. They spread
-# apart only when the network starts to learn. The jump is not an accident of this run: the other seeds, in grey, make
-# it too.
+# Follow the upper right panel from the left. At step 0 the three lines lie on each other, because all images give
+# this unit nearly the same pre-activation. Within the first steps all three lines jump to another value together.
+# They spread apart only when the network starts to learn. The jump is not an accident of this run: the other seeds,
+# in grey, make it too.
 #
-# The same unit again, with its whole distribution instead of three lines. Each hill is one moment; time goes upwards.
+# The next figure shows the same unit again, with its whole distribution instead of three lines. Each hill is the
+# distribution at one step; time goes upwards.
 
 # %% tags=["nbval-ignore-output"]
 plots.ridgelines(arms, layer=3, unit=3)
 
 # %% [markdown]
-# Two networks, one data set. On the left the sigmoid gets its inputs now near 0, now far from it, first as a needle,
-# later as a wide hill. On the right it can rely on what it gets.
+# On the left, the inputs of the sigmoid lie near 0 at some steps and far from 0 at others, and their distribution is
+# narrow at first and wide later. On the right, the distribution hardly leaves its place, and its width changes far
+# less.
 #
-# Why the needle-thin hill at the lower left? Before training, how different are two images in the eyes of one unit?
+# Why is the hill at the lower left so narrow? Before training, how different are two images in the eyes of one unit?
 # Here is the standard deviation over the 128 images at step 0, averaged over the units of each layer:
 
 # %%
@@ -196,8 +202,8 @@ for name, runs in arms.items():
     )
 
 # %% [markdown]
-# Without BatchNorm each layer passes on a fainter difference than it got, so that the last one sees hardly any. This will
-# be important at the end.
+# Without BatchNorm each layer passes on a smaller difference between images than it got, so the last layer sees hardly
+# any difference. These faint differences will be important at the end.
 #
 # ## Play with it
 #
@@ -207,8 +213,8 @@ for name, runs in arms.items():
 #
 # 1. Move **step** from left to right. Which side has the moving hill?
 # 2. Choose **layer** 1 and 2, and some other **units**. Is the picture the same?
-# 3. Go back to step 0 and watch only the **diamonds** while you move **step** to 100. Keep in mind what you saw on the
-#    right.
+# 3. Go back to step 0 and watch only the **diamonds** while you move **step** to 100. Keep in mind how far the diamond
+#    on the right moves.
 #
 # (The sliders move in a running notebook, and on the course's site, which has units 0 to 9 of each layer. Elsewhere you
 # see a picture of the first position.)
@@ -228,9 +234,9 @@ DistributionExplorer(arms)
 # $$\text{drift} = \sqrt{\frac1n \sum_{i=1}^{n} \left(a_{(i)} - b_{(i)}\right)^2}
 # \qquad a_{(1)} \le a_{(2)} \le \dots \quad b_{(1)} \le b_{(2)} \le \dots$$
 #
-# Here the a are the values before and the b those after, n is 128, $a_{(1)}$ is the smallest of its list and $a_{(2)}$
-# the next. (Statisticians call it the Wasserstein distance of order 2.) If every value moves up by 3, the drift is 3. If the images
-# only swap places, it is 0: drift asks *where the values lie*, not which image has which.
+# Here the a are the values before and the b those after, n is 128, $a_{(1)}$ is the smallest of its list and
+# $a_{(2)}$ the next. (Statisticians call it the Wasserstein distance of order 2.) If every value moves up by 3, the
+# drift is 3. If the images only swap places, it is 0: drift asks *where the values lie*, not which image has which.
 
 # %%
 before = np.array([0.2, 1.7, 0.9, 3.1])
@@ -245,24 +251,26 @@ for what, after in (
     )
 
 # %% [markdown]
-# The drift is measured on the scale of the pre-activations. Both networks share that ruler: a sigmoid does not care
-# who feeds it, and does all its work between about −4 and 4.
+# The drift is measured on the scale of the pre-activations. This scale is fair to both networks: a sigmoid responds
+# only to the number it gets, whichever network produced it, and its output hardly changes below −4 and above 4.
 #
-# `helpers.shift.drift` computes this for every seed, probe and unit at once. First, how it goes over time. Find the steps
-# at which the plain network drifts most, and compare them with its learning curve above.
+# `helpers.shift.drift` computes the drift for every seed, probe and unit at once. The figure shows the drift over time.
+# Find the steps at which the plain network drifts most, and compare them with its learning curve above.
 
 # %% tags=["nbval-ignore-output"]
 plots.drift_over_training(arms)
 
 # %% [markdown]
-# Compare three stretches. In the first steps the last layers drift far, because the outputs move to what is right *on
-# average*, whatever the image. Then comes a stretch in which the plain network does not learn, and there its first layers
-# hardly drift. The long drift comes just when the plain network learns.
-# Remember: **a layer learns by changing what it passes to the next layer.** So a network that learns must shift: no shift
-# at all cannot be the goal.
+# Look at the plain network. In the first steps its last layers drift far, because its outputs move to what is right
+# *on average*, whatever the image. As long as the plain network does not learn, its first layers hardly drift. Its
+# long drift comes just when it learns.
 #
-# Now one number for each seed: the mean over all probes, layers and units. Over the seeds you get a mean with its **95 %
-# interval**, written as 0.20 ± 0.01: how far the mean may be off, judged by how much the seeds differ.
+# Remember: **a layer learns by changing what it passes to the next layer.** So in a network that learns, the values
+# that a layer passes on must change. Whether their *distribution* must change too is another question.
+#
+# Now one number for each seed: the mean over all probes, layers and units. Over the seeds you get a mean with its
+# **95 % interval**, written as mean ± half its width: how far the mean may be off, judged by how much the seeds
+# differ.
 #
 # **Predict:** the drift with BatchNorm, as a multiple of the drift without. 1 would mean "no difference".
 
@@ -287,14 +295,15 @@ drifts = {name: mean_drift(runs) for name, runs in arms.items()}
 ratio = drifts["with BatchNorm"] / drifts["without BatchNorm"]
 for name, values in drifts.items():
     print(f"{name:18} drift in 25 steps:", mean_interval(values, unit=""))
-print("with / without, seed by seed:       ", mean_interval(ratio, unit=""))
+print("drift, with / without, seed by seed:", mean_interval(ratio, unit=""))
 
 own = [
     np.mean([(drift(values) / values[:, :-1].std(axis=2)).mean()
              for values in arms[name].pre_activations.values()])
     for name in ("with BatchNorm", "without BatchNorm")
 ]
-print(f"the same in units of each unit's own standard deviation: {own[0] / own[1]:.2f}")
+print("drift in units of each unit's own standard deviation, with / without: "
+      f"{own[0] / own[1]:.2f}")
 
 # %% tags=["nbval-ignore-output"]
 plain = arms["without BatchNorm"].pre_activations
@@ -307,8 +316,9 @@ from helpers import predictions
 
 predictions.compare(
     "01, which layer moves", my_prediction, 1 + int(np.argmax(by_layer)),
-    why="Many people expect the first layer, because it comes first. But a change in "
-    "one layer is passed on to all layers behind it.",
+    why="Many people expect the first layer, because it comes first. But two things "
+    "may add up in the later layers: a change in one layer is passed on to all layers "
+    "behind it, and in the first steps the outputs move to what is right on average.",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -325,17 +335,19 @@ print(
 )
 
 # %% [markdown]
-# So the first claim holds: distributions move, and with BatchNorm they move much less. (In each unit's own standard
-# deviations the difference would look many times larger. We keep the ruler that flatters less.)
+# So the first claim holds: distributions move, and with BatchNorm they move less. (In units of each unit's own standard
+# deviation the difference looks larger, because without BatchNorm these standard deviations are tiny at the start. We
+# keep the scale that flatters BatchNorm less.)
 #
 # ## Was that a discovery?
 #
-# Be suspicious of a victory that cannot fail. BatchNorm *sets* the mean and the standard deviation of every unit. No
-# wonder that they hold still! Luckily the drift can be taken apart. Its square is the sum of three parts:
+# Be suspicious of a victory that cannot fail. BatchNorm *sets* the mean and the standard deviation of every unit, so it
+# is no wonder that mean and standard deviation hold still. Luckily the drift can be taken apart. Its square is the sum
+# of three parts:
 #
 # $$\text{drift}^2 = (\text{change of the mean})^2 + (\text{change of the standard deviation})^2 + \text{change of shape}$$
 #
-# Look for what is left on the right-hand side. The bars show *shares*; how large the whole is, the caption says.
+# In the right-hand panel, look for the largest part that is left. The bars show *shares*; the caption gives the total.
 
 # %% tags=["nbval-ignore-output"]
 plots.drift_parts_bars(arms)
@@ -350,21 +362,36 @@ for name, runs in arms.items():
     moments[name], shape[name] = (parts[0] + parts[1]) / parts.sum(), parts[2]
 print("without BatchNorm the drift is nearly all mean and spread:",
       bool(moments["without BatchNorm"] > 0.8))
-print("with BatchNorm most of it is shape:", bool(moments["with BatchNorm"] < 0.4))
-print("less change of shape with BatchNorm:",
+print("with BatchNorm the drift is mostly shape:",
+      bool(moments["with BatchNorm"] < 0.4))
+print("with BatchNorm the shape changes less than without:",
       bool(shape["with BatchNorm"] < shape["without BatchNorm"]))
 
+# %%
+seen = {}
+for images in (32, 64, 128):
+    shapes = [drift_parts(values[:, :, :images]).shape
+              for values in arms["with BatchNorm"].pre_activations.values()]
+    seen[images] = np.mean(shapes)
+print("with BatchNorm, the fewer images we look at, the more the shape changes:",
+      bool(seen[32] > seen[64] > seen[128]))
+
 # %% [markdown]
-# BatchNorm removes what it was built to remove. What is left is a change of shape. It is small beside what was removed,
-# but not smaller than in the plain network: compare the last numbers of the two halves of the caption. The little that
-# is left of mean and spread are gamma and beta: two numbers per unit, by which the network *chooses* mean and spread.
-# You meet them in 02. (Much of the "change of shape" is chance: we see a distribution through 128 images only. With all
-# training images the drift with BatchNorm comes out clearly smaller still.)
+# BatchNorm removes what it was built to remove: most of the change of mean and spread. What is left is mostly a change
+# of shape. The change of shape is small beside what was removed. Is it also smaller than in the plain network? Compare
+# the last numbers of the two halves of the caption. The third of the printed lines answers the same question.
+#
+# Part of the change of shape comes from using only 128 images: when images change places, a small sample gets another
+# shape by chance. The last printed line checks it: seen through 64 or 32 of the same images, the shape changes more.
+#
+# The little change of mean and spread that is left comes from `gamma` and `beta`, the two learned numbers per unit by
+# which the network *chooses* the unit's mean and spread. You meet them in 02.
 #
 # ## What BatchNorm does not hold still
 #
-# Now remember the diamond in the explorer, which was one image. **Predict:** with BatchNorm, between step 0 and step 100, a unit of the last layer nearly keeps
-# its distribution. Do the *images* keep their places in it? Is an image that was far up still far up?
+# Now remember the diamond in the explorer, which was one image. With BatchNorm, a unit of the last layer nearly keeps
+# its distribution between step 0 and step 100. **Predict:** do the *images* keep their places in this distribution?
+# Is an image whose value was one of the highest at step 0 still among the highest at step 100?
 
 # %%
 my_prediction = None  # your guess: "they keep their places" or "they change places"
@@ -373,10 +400,11 @@ my_prediction = None  # your guess: "they keep their places" or "they change pla
 plots.image_positions(arms, layer=3, unit=3, before=0, after=100)
 
 # %% [markdown]
-# **Now look again at the right half.** From one black bar to the other little happened: the same middle, somewhat
-# more spread. A percentile plot shows no more than that. And between them everything happened. It has to: at step 0 this network knew nothing, at
-# step 100 it got most training images right. What the *next layer* receives is not a histogram but this image's value, and that
-# value was thrown about.
+# **Now look again at the right half.** From the left black bar to the right one little changed: the middle is about
+# the same, and the spread somewhat larger. A percentile plot shows no more than these two bars. But between the bars
+# nearly every image moved. It had to be so: at step 0 this network knew nothing, and at step 100 it got most training
+# images right. The *next layer* does not receive a histogram. It receives the value of one image, and that value
+# changed a lot.
 #
 # For a number, pair by image instead of by rank. We call it **travel**: the root of the mean squared difference between
 # an image's old value and its new one.
@@ -391,8 +419,8 @@ for name, runs in arms.items():
 travel_ratio = travels["with BatchNorm"] / travels["without BatchNorm"]
 for name, values in travels.items():
     print(f"{name:18} travel in 25 steps:", mean_interval(values, unit=""))
-print("with / without, seed by seed: travel", mean_interval(travel_ratio, unit=""))
-print("                              drift ", mean_interval(ratio, unit=""))
+print("travel, with / without, seed by seed:", mean_interval(travel_ratio, unit=""))
+print("drift, with / without, seed by seed: ", mean_interval(ratio, unit=""))
 
 # %% tags=["nbval-ignore-output"]
 last = list(arms["with BatchNorm"].pre_activations.values())[-1]
@@ -403,7 +431,8 @@ kept = np.mean(
         for unit in range(100)
     ]
 )  # probe 4 is step 100
-print(f"last layer with BatchNorm, values at steps 0 and 100 correlate {kept:.2f}")
+print("last layer with BatchNorm, mean correlation of an image's values at steps 0 and "
+      f"100: {kept:.2f}")
 
 # %%
 of_travel, of_drift = (mean_interval(one, unit="") for one in (travel_ratio, ratio))
@@ -417,14 +446,14 @@ predictions.compare(
 )
 
 # %% [markdown]
-# So "with BatchNorm the next layer gets stable inputs" is half true. Each unit's mean and spread are stable. What they
-# mean is not.
+# So "with BatchNorm the next layer gets stable inputs" is half true. Each unit's mean and spread are stable. Which
+# image has which value is not.
 #
 # ## A second definition: by gradients
 #
 # Santurkar and others (2018) said: if the shift is to matter for *training*, measure it where training happens, in the
-# gradient. A layer computes the gradient g of its weights, "to lower the loss, go this way". In the same step the layers
-# *before* it move as well. Was the advice still right after that?
+# gradient. The gradient g of a layer's weights says in which direction these weights should move to lower the loss. But
+# in the same step the layers *before* this layer change as well. Is g still the right direction after their change?
 #
 # 1. Take the gradient g of one layer's weights on a batch.
 # 2. Update everything *before* that layer, as the training step would.
@@ -459,9 +488,9 @@ cosine = g @ g_after / np.linalg.norm(g) / np.linalg.norm(g_after)
 print(f"cosine between g and g′: {cosine:.3f}")
 
 # %% [markdown]
-# The further below 1, the staler the advice. `helpers.shift.gradient_shift` does the same for every layer but the first, all seeds and several batches. We compare
-# two moments of training, and we add a third network, for a reason that you will see: the plain one with **six** hidden
-# layers.
+# The further the cosine is below 1, the more the right direction has changed. `helpers.shift.gradient_shift` computes
+# this cosine for every layer but the first, for all seeds and for several batches. We compare two moments of training,
+# and we add a third network, for a reason that you will see: the plain one with **six** hidden layers.
 #
 # **Predict:** which of the three has the *least* shift of gradients, that is the cosine nearest to 1?
 
@@ -499,8 +528,8 @@ for name, cosines in shifts.items():
     print(f"{name:20}", in_one_line(cosines))
 
 # %% [markdown]
-# Which one is it? Here is the training accuracy of the same networks, in the same order. Lay it beside the table above,
-# and read the last line twice.
+# Which network has the cosines nearest to 1? Here is the training accuracy of the three networks, in the same order.
+# Compare the two tables line by line: does the network with the steadiest gradients learn best?
 
 # %% tags=["nbval-ignore-output"]
 print("training accuracy after", stages, "steps")
@@ -519,12 +548,13 @@ best = max(values[-1] for values in accuracies.values())
 came_far = share_of_reachable(
     accuracies[least_shift][-1], chance=dataset.chance, best=best
 )
-print(
-    "it has come less than a tenth of the way from guessing to the best of the three:",
-    bool(came_far < 0.1),
-)
+print("the network with the least shift of gradients:", least_shift)
+print("it has come less than a tenth of the way from guessing to the best network:",
+      bool(came_far < 0.1))
 at_50 = {name: shifts[name][0].mean() for name in arms}  # the two with three layers
 print("after 50 steps the gradients shift more", min(at_50, key=at_50.get))
+print("after 50 steps the training accuracy is higher",
+      max(at_50, key=lambda name: accuracies[name][0]))
 
 # %%
 shorter = {"without BatchNorm": "without", "with BatchNorm": "with"}
@@ -536,22 +566,26 @@ predictions.compare(
 )
 
 # %% [markdown]
-# The network with the "perfect" score is hardly better than guessing. Its gradients do not change
-# because almost no gradient reaches the lower layers, so the lower layers stand still. Between the two networks that learn, the measure does not name one winner: after 50
-# steps, when the plain network has hardly begun to learn, compare the two again: more shift is no sign of less learning.
-# After 200 steps the order can turn: compare the two intervals in the table.
+# The network with the "perfect" score is hardly better than guessing. The likely reason for its score: almost no
+# gradient reaches its lower layers, so the lower layers stand still, and nothing changes for the layers behind them.
 #
-# Take two things with you. *Little shift is not the same as good training*, by either definition. And a number that looks
-# perfect deserves the question: would a dead network score the same?
+# Now compare the two networks with three layers. The last two printed lines say whose gradients shift more after 50
+# steps, and who has learned more by then. If it is the same network, more shift is no sign of less learning. After
+# 200 steps the order of the two may be another one: look whether their intervals in the table overlap.
+#
+# Take two things with you. *Little shift is not the same as good training.* And before you trust a perfect score, ask
+# whether a network that learns nothing would get it, too.
 #
 # ## The counter-experiment
 #
-# To find out whether the shift *causes* slow training, do not only remove it. **Put it back.** Santurkar's group did
-# this: leave BatchNorm in, and between it and the sigmoid add noise that shifts the distributions on purpose, at every
-# single step anew. If shift is the trouble, the advantage of BatchNorm must vanish.
+# To find out whether the shift *causes* slow training, do not only remove the shift. **Put it back.** Santurkar's
+# group did so: they left BatchNorm in, and between BatchNorm and the activation they added noise that shifts the
+# distributions on purpose, at every single step anew. If shift is the trouble, the advantage of BatchNorm must
+# vanish.
 #
-# Here is such a layer, simpler than theirs, whose noise also differs from image to image. Each call draws a new scale and
-# a new shift for every unit: (1 + noise) · x + noise. The noise is strong: now and then the scale even comes out negative, and the unit's values are mirrored.
+# Here is a layer that makes such noise. It is simpler than theirs: their noise also differs from image to image, ours
+# is the same for all images of a call. Each call draws a new scale and a new shift for every unit: (1 + noise) · x +
+# noise. The noise is strong: now and then the scale even comes out negative, and the unit's values are mirrored.
 
 
 # %%
@@ -576,17 +610,15 @@ assert not np.allclose(first, second), "two calls must draw different noise"
 print("the same four ones, twice:", first.round(2)[0], second.round(2)[0])
 
 # %% [markdown]
-# **Predict:** three networks after 200 steps: without BatchNorm, with BatchNorm, and with *noisy* BatchNorm. Which order,
-# from the worst training accuracy to the best?
+# Three networks are trained for 200 steps: without BatchNorm, with BatchNorm, and with *noisy* BatchNorm.
+# **Predict:** in which order do they come, from the worst training accuracy to the best?
 
 # %%
 my_prediction = None  # your guess, for example ["without", "noisy", "with"]
 
 # %% tags=["nbval-ignore-output"]
 noise_arms = {
-    "without": trained["without BatchNorm"][
-        1
-    ],  # the runs of 200 steps that we have already
+    "without": trained["without BatchNorm"][1],  # the runs of 200 steps, from above
     "with": trained["with BatchNorm"][1],
     "noisy": train(noisy_batchnorm, 200),
 }
@@ -595,16 +627,17 @@ plots.percentiles_over_training(
 )
 
 # %% [markdown]
-# The lower row is a BatchNorm network. In the last layer its middle stays nearer to 0 than that of the plain network
-# above it. But nothing holds still, from the first step to the last and in every layer: every 25 steps (in truth at every
-# step) each unit's distribution has another place *and* another width. And here is how well they learn:
+# The lower row is the network with noisy BatchNorm. Nothing holds still there, from the first step to the last and in
+# every layer: every 25 steps (in truth at every step) each unit's distribution has another place *and* another width.
+# And here is how well the three networks learn:
 
 # %% tags=["nbval-ignore-output"]
 plots.learning_curves(noise_arms, "train_accuracy", statistics="recomputed")
 
 # %% [markdown]
-# Now both in one picture: how far the distributions move, and what comes of it. The noisy network was trained for 200 steps,
-# so the drift of all four is taken up to step 200. (Further up it was up to step 600, so the numbers differ.)
+# Now one picture with the drift and the training accuracy of each network, the one with six layers included. The noisy
+# network was trained for 200 steps, so the drift of all four is taken up to step 200. (The drift printed further up was
+# taken up to step 600, so its numbers differ.)
 
 # %% tags=["nbval-ignore-output"]
 points = {
@@ -629,16 +662,17 @@ predictions.compare(
 )
 
 # %% [markdown]
-# If drift decided how well a network trains, the markers would run from the upper left to the lower right. They do not.
-# The left edge holds the best network *and* the worst. The network with the most drift comes second.
-# The noise is not free: noisy BatchNorm learns a little more slowly than BatchNorm. But it keeps most of the advantage.
+# If drift decided how well a network trains, the markers would run from the upper left to the lower right. They do
+# not: of the two networks with the least drift, one is the best of all and the other the worst, and the network with
+# the most drift comes second. The noise has a price: noisy BatchNorm learns more slowly than BatchNorm. But it keeps
+# most of the advantage.
 #
 # ## A trap: noise that helps
 #
 # Before you believe an experiment, look for what else changed. Suppose someone builds the noise a little differently:
-# scales around 5 instead of 1. Put *that* noise into the **plain** network, and compare with noise around 1.
+# scales around 5 instead of 1. We put noise around 5 into the **plain** network, and for comparison noise around 1.
 #
-# **Predict:** the plain network learned slowly. With even more disorder, will it learn more slowly still?
+# **Predict:** the plain network learned slowly. Will it learn more slowly still with the noise around 5?
 
 # %%
 my_prediction = None  # noise around 5: "slower" or "faster" than the plain network
@@ -674,31 +708,37 @@ for name, word in words.items():
 predictions.compare(
     "01, noise around 5", my_prediction, words["noise around 5"],
     why="Noise around 5 changes two things at once: it adds disorder, and it "
-    "multiplies the pre-activations by 5. The last line has the second change alone.",
+    "multiplies the pre-activations by 5. Multiplying by 5 without noise makes the "
+    "second change alone.",
 )
 
 # %% [markdown]
-# "Noise makes networks learn faster!", and the interval would agree. But the last line, *times 5 with no noise at all*,
-# does the same. It was never the noise. It was the **scale**: our weights start small, so each layer passes on a fainter
-# difference between images than it got (remember the bundle of lines at step 0), and multiplying by 5 repairs that.
-# This is called a **confound**: two things were changed at once, and the wrong one got the credit.
+# "Noise makes networks learn faster!", one could conclude, and the word *faster* beside "noise around 5" would agree.
+# But "times 5, no noise" is faster, too, so it was not the noise that helped. It was the **scale**: our weights start
+# small, so each layer passes on a smaller difference between images than it got (remember the narrow hill at step 0),
+# and multiplying by 5 repairs that. The scale is called a **confound**: two things were changed at once, and the
+# wrong one got the credit.
 #
-# Noise centred on 1 does not have this flaw, and it made the plain network slower. Is that the lesson's claim come true,
-# that shift slows training down? Not yet: it shows that *added* noise hurts a network whose signals are already
-# faint, not that its own, *natural* drift hurts it. The experiment before, with BatchNorm, is the cleaner one: there the
-# signals have a sound size, and the same noise cost little.
+# Noise around 1 does not have this flaw, and the first printed line says that it made the plain network slower. Does
+# this prove the lesson's claim that shift slows training down? Not yet: *added* noise hurts a network whose signals
+# are already faint, but that does not tell us whether the network's own, *natural* drift hurts it. The experiment
+# with noisy BatchNorm is the cleaner one: there the signals have a sound size, and the same noise cost little.
 #
-# The last line is also a hint. No batch statistics, nothing held still, just a sensible scale, and the plain network trains.
-# Perhaps what BatchNorm gives to this network is not stillness but scale: signals and gradients of a useful size
-# in every layer, so that large steps are possible. The notebooks [03](03_keras_sequential.ipynb) and [04](04_placement.ipynb)
-# follow this up.
+# "times 5, no noise" is also a hint. It uses no batch statistics and holds nothing still, it only has a sensible
+# scale, and the plain network trains. Perhaps what BatchNorm gives to this network is a useful scale of signals and
+# gradients in every layer, rather than distributions that hold still. The notebooks [03](03_keras_sequential.ipynb)
+# and [04](04_placement.ipynb) follow this up.
 #
 # ## The verdict
 #
 # The rule, the strength of the noise and the moment at which we look, after 200 steps, were settled in trial runs. The
-# verdict was then checked with other seeds. The rule asks five questions: does the plain network drift, does it drift less with
-# BatchNorm (both up to step 600), does it train better with it; and, in the counter-experiment, does noisy BatchNorm drift more than the plain
-# network (both up to step 200), and does it train better all the same?
+# verdict was then checked with other seeds. The rule asks five questions:
+#
+# 1. Does the plain network drift, up to step 600?
+# 2. Does the network with BatchNorm drift less, up to step 600?
+# 3. Does the network with BatchNorm train better?
+# 4. In the counter-experiment, does noisy BatchNorm drift more than the plain network, up to step 200?
+# 5. Does noisy BatchNorm train better than the plain network all the same?
 
 
 # %%
@@ -740,18 +780,20 @@ predictions.summary()
 
 # %% [markdown]
 # - Inside a network that learns, distributions move: their means, their spreads, their shapes. *That* is a fact.
-# - BatchNorm holds mean and spread still, because it sets them. Shape, and the places of the images within the
-#   distribution, go on changing. Something must, or nothing would be learned.
-# - A network that learns nothing has a perfect score by the gradients, and by the drift it does as well as BatchNorm.
-# - Made to shift on purpose, a BatchNorm network still learned far faster than the plain one. So removing the shift is
-#   not what gives BatchNorm its advantage, not here. Santurkar's group reports the same for a deeper network.
-# - Shift added to the *plain* network did slow it down. Whether its own, natural shift does, that does not show.
+# - BatchNorm holds mean and spread nearly still, because it sets them. Shape, and the places of the images within the
+#   distribution, go on changing. Something has to change, or nothing would be learned.
+# - A network that learns nothing has a perfect score by the gradients, and it drifts about as little as the one with
+#   BatchNorm.
+# - A BatchNorm network that was made to shift on purpose still learned far faster than the plain one. So here it is not
+#   the removal of the shift that gives BatchNorm its advantage. Santurkar's group reports the same for a deeper network.
+# - Shift added to the *plain* network slowed it down. That does not tell us whether its own, natural shift slows it
+#   down.
 # - The small print: three sigmoid layers, small initial weights, 8 × 8 images, 600 steps, noise of one kind and one
 #   strength. You have all you need to try another: change `spread` in the class `Noise` to 1.0, or `stddev` of the
 #   weights, and run the notebook again. The lines that end in True or False say which findings are left. Does the
 #   verdict hold?
 #
-# That BatchNorm helps is not in doubt. *Why* it helps is the contested part, and the rest of this course measures it
-# benefit by benefit.
+# BatchNorm helps this network, no doubt. *Why* it helps is the contested part. The rest of this course measures its
+# benefits one by one.
 #
 # **Next:** [02 · Batch Normalization from scratch](02_batchnorm_from_scratch.ipynb), where you build it yourself.

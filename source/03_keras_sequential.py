@@ -3,14 +3,16 @@
 #
 # **Time:** about 40 minutes · **Before this:** [02 · Batch Normalization from scratch](02_batchnorm_from_scratch.ipynb)
 #
-# The lesson promises three things: with Batch Normalization a network learns faster, takes higher learning rates and can
-# be deeper. Is that true, and when is it not?
+# The lesson promises three things: with Batch Normalization a network learns faster, takes higher learning rates and
+# can be deeper. Is that true, and when is it not?
 #
 # After this notebook you can
 #
-# - build, train and read the lesson's own network, and say what each of the four vectors of a `BatchNormalization` layer is for;
+# - build, train and read the lesson's own network, and say what each of the four vectors of a `BatchNormalization`
+#   layer is for;
 # - say what `fit` changes in them and what `predict` uses;
-# - test the three promises *faster convergence*, *higher learning rates*, *more stable deep networks* over several seeds, and name a case where little is gained.
+# - test the three promises *faster convergence*, *higher learning rates*, *more stable deep networks* over several
+#   seeds, and name a case where little is gained.
 
 # %% tags=["setup"]
 import helpers  # noqa: F401
@@ -24,8 +26,8 @@ import helpers  # noqa: F401
 #
 # $$\text{size}(h) = \sqrt{\frac{1}{N\,n} \sum_{i=1}^{N} \sum_{j=1}^{n} h_{ij}^2}$$
 #
-# The last line of the cell computes this size. The two networks differ only in the two lines under `if`: these subtract
-# the mean of each unit and divide by its standard deviation, as Batch Normalization does.
+# The last line of the cell computes this size. The two networks differ only in the line under `if`, which subtracts the
+# mean of each unit and divides by its standard deviation, as Batch Normalization does.
 
 # %%
 import numpy as np
@@ -61,10 +63,11 @@ plots.Plot(figure, "; ".join(
     for name, size in sizes.items()) + ".")
 
 # %% [markdown]
-# Both networks have the same weights. Without BatchNorm the last layer receives numbers about a thousand times smaller than
-# those behind the first layer; with BatchNorm the size stays the same. Can a network learn from so small a signal? And if
-# BatchNorm keeps the size, does the network also learn better? The first question is answered under "More stable deep networks",
-# together with the reason for the straight line. The second one takes the whole notebook.
+# Both networks have the same weights. Without BatchNorm the last layer hands on numbers that are about a thousand
+# times smaller than those of the first layer; with BatchNorm the size stays the same. Can a network learn from so
+# small a signal? The section "More stable deep networks" answers this question and gives the reason for the straight
+# line. And if BatchNorm keeps the size, does the network also learn better? This second question takes the whole
+# notebook.
 #
 # ## The lesson's network, exactly as printed
 #
@@ -98,9 +101,9 @@ model = Sequential([
 #
 # (Whether "before" is the better place is the question of [04](04_placement.ipynb).)
 #
-# Read the next drawing from left to right: a linear layer, BatchNorm, an activation, and the same three again. The last
-# `Dense(1)` has no activation. It returns one number for each example, called a *logit*: a positive logit means "yes", a
-# negative one "no".
+# Read the next drawing from left to right: a linear layer, BatchNorm, an activation, and the same three again. The
+# last `Dense(1)` has no activation. It returns one number for each example, called a *logit*: a positive logit means
+# "yes", a negative one "no".
 
 # %% jupyter={"source_hidden": true} cellView="form" tags=["hide-input"]
 # Draws the layers of the lesson's network in their order.
@@ -122,9 +125,9 @@ dataset = load()
 print(dataset)
 
 # %% [markdown]
-# Each row of `x_train` is one image: a number for each pixel, standardised to mean 0 and standard deviation 1. (The end of
-# this notebook shows what BatchNorm does with inputs that are *not* standardised.) Look for images that *you* would get
-# wrong.
+# Each row of `x_train` is one image, with a number for each pixel. The numbers are standardised: over all pixels of
+# all training images together they have mean 0 and standard deviation 1. (The end of this notebook shows what
+# BatchNorm does with inputs that are *not* standardised.) Look for images that *you* would get wrong.
 
 # %%
 from helpers.plots.images import image_row
@@ -142,8 +145,8 @@ image_row(dataset.pixels(dataset.x_train[:10]), titles, "The first ten training 
 #
 # $$p = \frac{1}{1 + e^{-z}} \qquad\qquad L = -\,y \log p \;-\; (1-y) \log (1-p)$$
 #
-# Keras computes both formulas in one step, `BinaryCrossentropy(from_logits=True)`. A logit above 0 is a probability above
-# one half, so the metric's threshold is 0.
+# Keras computes both formulas in one step, `BinaryCrossentropy(from_logits=True)`. A logit above 0 is a probability
+# above one half, so the metric's threshold is 0.
 
 # %%
 odd_train, odd_test = dataset.y_train % 2, dataset.y_test % 2
@@ -155,8 +158,8 @@ model.compile(
 )
 
 # %% [markdown]
-# **Predict before you run.** The network sees every training image ten times, which takes about five seconds. What share of
-# the test images will it get right? Guessing gives about 50 %.
+# **Predict before you run.** The network sees every training image ten times, which takes about five seconds. What
+# share of the test images will it get right? Guessing gives about 50 %.
 
 # %%
 my_prediction = None  # in percent, for example 80
@@ -183,7 +186,7 @@ predictions.compare("03, odd or even", my_prediction, 100 * odd_accuracy, within
 
 # %%
 one_answer = max(np.mean(odd_test), 1 - np.mean(odd_test))  # the same to every image
-print("more than half of the way from guessing to no mistake at all:",
+print("Odd or even: more than half of the way from guessing to no mistake at all:",
       odd_accuracy - one_answer > 0.5 * (1 - one_answer))
 
 # %% [markdown]
@@ -212,16 +215,16 @@ axis.legend(frameon=False)
 plots.Plot(figure, "; ".join(said) + ".")
 
 # %% [markdown]
-# A gap between these lines can have either sign. In the first epoch the solid line includes the first batches, when the network had
-# learnt nothing yet. The dashed line has two other handicaps: new images, and moving statistics that lag behind the weights.
-# The gap that you see is the sum of all three differences. So do not call it "overfitting" before you know which of the three
-# makes it. The next section shows the two kinds of statistics, and notebook [05](05_training_and_inference.ipynb)
-# separates the three differences.
+# A gap between these lines can have either sign. In the first epoch the solid line includes the first batches, when
+# the network had learnt nothing yet. The dashed line has two other handicaps: new images, and moving statistics that
+# lag behind the weights. The gap that you see is the sum of all three differences. So do not call the gap
+# "overfitting" before you know which of the three differences makes it. The next section shows the two kinds of
+# statistics, and notebook [05](05_training_and_inference.ipynb) separates the three differences.
 #
 # ## Four vectors, two kinds
 #
-# A `BatchNormalization` layer keeps four vectors, with one number per unit in each. Two of them are trained by gradients like any
-# weight. The two others are only *tracked*: the layer updates them itself, without a gradient.
+# A `BatchNormalization` layer keeps four vectors, with one number per unit in each. Two of the vectors are trained by
+# gradients like any weight. The two others are only *tracked*: the layer updates them itself, without a gradient.
 #
 # **Predict:** how many numbers does the first `BatchNormalization` layer hold, behind `Dense(128)`?
 
@@ -263,9 +266,9 @@ for variable, start in zip(first.variables, (1, 0, 0, 1)):
     print(f"{variable.name:16s} moved: {bool(moved)}")
 
 # %% [markdown]
-# The two kinds move for different reasons. `gamma` and `beta` move by the steps of the optimizer, so their distance from the
-# start depends on the learning rate and on the gradients. The moving averages move towards the mean and the variance of the outputs
-# of the first `Dense` layer, however far from 0 and 1 these are.
+# The two kinds of vectors move for different reasons. `gamma` and `beta` move by the steps of the optimizer, so their
+# distance from the start depends on the learning rate and on the gradients. The moving averages move towards the mean
+# and the variance of the outputs of the first `Dense` layer, however far the mean is from 0 and the variance from 1.
 #
 # ## What `predict` uses
 #
@@ -279,8 +282,8 @@ for variable, start in zip(first.variables, (1, 0, 0, 1)):
 drawings_network.two_modes()
 
 # %% [markdown]
-# You can check the right half with the formula of notebook 02. For a unit with the output $z$ of the `Dense` layer, with its
-# moving mean $m$ and its moving variance $v$, inference computes
+# You can check the right half with the formula of notebook 02. For a unit with the output $z$ of the `Dense` layer,
+# with its moving mean $m$ and its moving variance $v$, inference computes
 #
 # $$y = \gamma \, \frac{z - m}{\sqrt{v + \epsilon}} + \beta ,$$
 #
@@ -293,35 +296,38 @@ gamma, beta, moving_mean, moving_variance = (each.numpy() for each in first.vari
 root = np.sqrt(moving_variance + first.epsilon)
 by_hand = gamma * (linear - moving_mean) / root + beta
 by_keras = first(linear, training=False).numpy()
-print("largest difference below 1e-5:", bool(np.abs(by_hand - by_keras).max() < 1e-5))
+print("by_hand and by_keras differ by less than 1e-5:",
+      bool(np.abs(by_hand - by_keras).max() < 1e-5))
 
 # %% [markdown]
-# "Learned" is the lesson's word, but "tracked" is more exact, because no gradient ever reaches the moving averages. Instead each
-# training step mixes the mean $\mu_B$ of its batch into the moving mean $m$, with the momentum $\alpha$ as the share that *stays*:
+# "Learned" is the lesson's word, but "tracked" is more exact, because no gradient ever reaches the moving averages.
+# Instead each training step mixes the mean $\mu_B$ of its batch into the moving mean $m$. The momentum $\alpha$ is
+# the share of the old moving mean that *stays*:
 #
 # $$m \leftarrow \alpha\, m + (1 - \alpha)\, \mu_B, \qquad \alpha = 0.99 \text{ in Keras}$$
 #
-# The same happens whenever the layer runs with `training=True`, even if you only wanted its output. The next cell calls the layer
-# in each mode and compares its moving mean with the formula.
+# The moving mean changes in this way whenever the layer runs with `training=True`, even if you only wanted its
+# output. The next cell calls the layer in each mode and compares its moving mean with the formula.
 
 # %%
 before = first.moving_mean.numpy().copy()
 first(linear, training=False)
 after = first.moving_mean.numpy()
-print("moved by a call with training=False:", np.any(after != before))
+print("a call with training=False changed the moving mean:", np.any(after != before))
 
 first(linear, training=True)
 after = first.moving_mean.numpy()
 mixed = 0.99 * before + 0.01 * linear.mean(axis=0)
-print("moved by a call with training=True: ", np.any(after != before))
-print("moved as the formula says:          ", np.allclose(after, mixed, atol=1e-5))
+print("a call with training=True changed the moving mean: ", np.any(after != before))
+print("this change is the one that the formula gives:     ",
+      np.allclose(after, mixed, atol=1e-5))
 
 # %% [markdown]
 # ## Ten classes
 #
-# For the question "which class is it?" the network needs ten logits in place of one, and the cross-entropy for ten classes.
-# Nothing else changes. Guessing is now right for only about one image in ten.
-# **Predict:** with the same number of epochs, what share of the test images will the new network get right?
+# For the question "which class is it?" the network needs ten logits in place of one, and the cross-entropy for ten
+# classes. Nothing else changes. Guessing is now right for only about one image in ten. **Predict:** with the same
+# number of epochs, what share of the test images will the new network get right?
 
 # %%
 my_prediction = None  # in percent
@@ -349,8 +355,7 @@ print(f"Ten classes: {100 * accuracy:.1f} %; odd or even: {100 * odd_accuracy:.1
 # %% tags=["nbval-ignore-output"]
 predictions.compare("03, ten classes", my_prediction, 100 * accuracy, within=5, why=(
     "Many people guess far lower than for odd or even, because ten classes are "
-    "harder to guess. In fact guessing is only where the network starts. How far it "
-    "comes depends on how different the images of two classes are."))
+    "harder to guess. In fact guessing is only where the network starts."))
 
 # %%
 print("Ten classes: more than half of the way from guessing to no mistake at all:",
@@ -376,19 +381,19 @@ image_row(dataset.pixels(dataset.x_test[wrong]), titles, "Wrong answers", places
 #
 # We first test the three promises, and then the gradients that are said to be their reason.
 #
-# One `fit` cannot test a promise, because another seed gives another result. So from here on every network is trained from
-# **eight seeds**. `train_many` takes *your* function that builds a Keras model, and trains eight copies of the model in one
-# TensorFlow graph, in about the time of one `fit`. `sweep` does the same at every point of a grid, for example of
-# learning rates.
+# One `fit` cannot test a promise, because another seed gives another result. So from here on every network is trained
+# from **eight seeds**. `train_many` takes *your* function that builds a Keras model, and trains eight copies of the
+# model in one TensorFlow graph, in about the time of one `fit`. `sweep` does the same at every point of a grid, for
+# example of learning rates.
 #
-# The seeds come in pairs: seed 3, say, starts with the same Dense weights and sees the same batches with BatchNorm and without.
-# So we subtract first and average then. With $a_s$ for the accuracy of seed $s$ with BatchNorm, $b_s$ for the one without, and
-# $S = 8$ seeds, the gain and its 95 % interval are
+# The runs come in pairs: with seed 3, say, the network with BatchNorm and the network without it start from the same
+# Dense weights and see the same batches. So we subtract first and average then. With $a_s$ for the accuracy of seed
+# $s$ with BatchNorm, $b_s$ for its accuracy without, and $S = 8$ seeds, the gain and its 95 % interval are
 #
 # $$d_s = a_s - b_s \qquad\qquad \bar d \;\pm\; t \,\frac{\text{std}(d)}{\sqrt{S}}$$
 #
-# where $t \approx 2.36$ is Student's factor for eight values. `paired_difference` computes both. If the whole interval lies
-# above 0, the gain is more than the luck of eight seeds.
+# where $t \approx 2.36$ is Student's factor for eight values. `paired_difference` computes the gain and the interval.
+# If the whole interval lies above 0, the gain is more than the luck of eight seeds.
 #
 # | promise | network | what is varied |
 # |---|---|---|
@@ -405,24 +410,28 @@ from helpers.training import sweep, train_many
 mlp(depth=2, width=100, normalization="before").summary()
 
 # %% [markdown]
-# `mlp(...)` makes a plain `Sequential` like the lesson's. Look at the number of parameters of the first hidden `Dense` layer: 6 400 is
-# 64 × 100, so the layer has weights but no bias. The bias is left out on purpose, and the next section shows why.
+# `mlp(...)` makes a plain `Sequential` like the lesson's. Look at the number of parameters of the first hidden
+# `Dense` layer: 6 400 is 64 × 100, so the layer has weights but no bias. The bias is left out on purpose, and the
+# next section shows why.
 #
 # ## The bias that does nothing
 #
-# A bias $b$ adds the same number to a unit's output $z_i$ for every example $i$ of the batch, so it adds this number to the batch mean
-# as well. BatchNorm subtracts the batch mean, and with it the bias. The standard deviation does not change either:
+# A bias $b$ adds the same number to a unit's output $z_i$ for every example $i$ of the batch, so it adds this number
+# to the batch mean as well. BatchNorm subtracts the batch mean, and with the mean the bias:
 #
 # $$(z_i + b) - \frac1N\sum_{k=1}^{N} (z_k + b) \;=\; z_i - \frac1N\sum_{k=1}^{N} z_k
 # \qquad\Rightarrow\qquad \frac{\partial L}{\partial b} = 0$$
+#
+# The standard deviation, by which BatchNorm then divides, does not change with the bias either.
 
 # %% jupyter={"source_hidden": true} cellView="form" tags=["hide-input"]
 # Draws twelve values of one unit, with and without a bias.
 drawings_network.bias_drawing(np.random.default_rng(0).normal(size=12), 3)
 
 # %% [markdown]
-# **Predict:** is the gradient of a bias zero, or not: of a bias directly in front of BatchNorm, and of a bias in front of
-# a ReLU that comes *before* BatchNorm? ("Zero" up to rounding: below a millionth of the gradient of the weights, which Keras calls the *kernel*.)
+# **Predict** for two places of the bias whether its gradient is zero: directly in front of BatchNorm, and in front of
+# a ReLU that comes *before* BatchNorm. (Keras calls the weights of a layer the *kernel*. "Zero" means less than a
+# millionth of the kernel's gradient.)
 
 # %%
 my_prediction = None  # two of the words "zero" and "not zero": ("zero", "zero")
@@ -466,19 +475,20 @@ predictions.compare("03, the bias", my_prediction, gradients_are, why=(
     "longer takes the bias away."))
 
 # %% [markdown]
-# Directly before BatchNorm the bias is redundant, because `beta` shifts the output in its place. Before the activation the bias
-# is *not* redundant, because there it decides for which examples the ReLU is above 0. So write `Dense(100, use_bias=False)` only
-# where BatchNorm follows directly.
+# A bias directly before BatchNorm is redundant: the subtraction of the mean removes it, and `beta` does its work. A
+# bias directly before a ReLU is *not* redundant: it decides for which examples the ReLU is above 0. So write
+# `Dense(100, use_bias=False)` only where BatchNorm follows directly.
 #
 # ## Faster convergence
 #
-# Three hidden layers of 100 **sigmoid** units with plain SGD: the first experiment of the 2015 paper, made small. Plain SGD
-# changes each weight $w$ by its gradient times the learning rate $\eta$, and every layer has the same $\eta$:
+# Three hidden layers of 100 **sigmoid** units with plain SGD: the first experiment of the 2015 paper, made small.
+# Plain SGD changes each weight $w$ by its gradient times the learning rate $\eta$, and every layer has the same
+# $\eta$:
 #
 # $$w \leftarrow w - \eta \,\frac{\partial L}{\partial w}$$
 #
-# Both networks get $\eta = 0.1$. **Predict:** after 200 steps of 60 images each, by how many points of test accuracy is the
-# network with BatchNorm ahead of the one without? (A point is one percent of the test images.)
+# Both networks get $\eta = 0.1$. **Predict:** after 200 steps of 60 images each, by how many points of test accuracy
+# is the network with BatchNorm ahead of the one without? (A point is one percent of the test images.)
 
 # %%
 my_prediction = None  # in points, for example 10
@@ -498,12 +508,12 @@ curves = {
 plots.learning_curves(curves, statistics="recomputed")
 
 # %% [markdown]
-# For each point of these curves, BatchNorm's mean and variance were *recomputed* over the whole training set. With the moving
-# averages, the first points would lie lower than the weights deserve. By the formula above, a moving average with
+# For each point of these curves, BatchNorm's mean and variance were *recomputed* over the whole training set. Moving
+# averages could make the first points too low, because they lag behind: by the formula above, a moving average with
 # $\alpha = 0.99$ has come only $1 - 0.99^{50} \approx$ two fifths of its way after 50 steps.
 #
-# Now the comparison seed by seed, after 200 steps. On the left every grey line joins the two networks of one seed; on the
-# right is the mean of their differences.
+# Now the comparison seed by seed, after 200 steps. On the left every grey line joins the two networks of one seed; on
+# the right is the mean of their differences.
 
 # %% tags=["nbval-ignore-output"]
 from helpers.statistics import (mean_interval, paired_difference, share_interval,
@@ -525,8 +535,8 @@ predictions.compare("03, faster convergence", my_prediction, one_rate_points, wi
 
 # %% [markdown]
 # This comparison is unfair, because both networks were trained at *one* learning rate, which may be a poor one for the
-# plain network. So let us give each network the rate that suits it best. We choose that rate by the accuracy on the *training* images,
-# so that the test images have no say in the choice.
+# plain network. So let us give each network the rate that suits it best. We choose that rate by the accuracy on the
+# *training* images, so that the test images have no say in the choice.
 
 # %% tags=["nbval-ignore-output"]
 rates = [0.1, 0.3, 1.0, 3.0, 10.0]
@@ -557,23 +567,28 @@ print("each at its best rate:", faster_gain)
 
 # %%
 print("each at its best rate, the gain is above 5 points:", faster_gain.low > 0.05)
-print("and below the gain at one common rate:", faster_gain.high < gain_at_one_rate.low)
+print("each at its best rate, the gain is below that at one common rate:",
+      faster_gain.high < gain_at_one_rate.low)
 
 # %% [markdown]
-# Remember these two gains when you read that one method is better than another: a learning rate that suits one network and not
-# the other can make any method look good. Only the gain that is left when both networks are tuned belongs to the method.
+# Remember these two gains when you read that one method is better than another: a learning rate that suits only one
+# of two networks can make any method look good. Only the gain that is left when both networks are tuned belongs to
+# the method.
 #
 # ## Higher learning rates
 #
-# Ten hidden ReLU layers with He's initialiser, whose weights are just large enough for ReLU to pass the signal on, and
-# learning rates over three orders of magnitude. We need a rule for "this run has trained". With $a$ for the accuracy of a run on the
-# **training** images, $a_0$ for guessing, and $a_{\max}$ for the best mean accuracy of the whole sweep, a run has
-# *trained* if it comes nine tenths of the way:
+# Now we train ten hidden ReLU layers at learning rates over three orders of magnitude. The weights are drawn by He's
+# initialiser, which makes them just large enough for ReLU layers to pass the signal on undiminished.
+#
+# We need a rule for "this run has trained". With $a$ for the accuracy of a run on the **training** images, $a_0$ for
+# guessing, and $a_{\max}$ for the best mean accuracy of the whole sweep, a run has *trained* if it comes nine tenths
+# of the way from guessing to the best:
 #
 # $$\frac{a - a_0}{a_{\max} - a_0} > 0.9$$
 #
-# (The figure shows test images; its dotted line is nine tenths of the way there.) **Predict:** from which rate on do most runs
-# of the network without BatchNorm fail? And most runs with it?
+# (The figure shows the accuracy on test images; its dotted line marks nine tenths of the way for test accuracy.)
+# **Predict:** from which rate on do most runs of the network without BatchNorm fail? And from which rate on do most
+# runs with BatchNorm fail?
 
 # %%
 my_prediction = None  # two of 0.1, 0.3, 1, 3, 10 and "none" of them: (1, "none")
@@ -589,8 +604,8 @@ by_rate = {
 plots.learning_rate_sweep(by_rate)
 
 # %% [markdown]
-# Take the first rate that is too high for most of the plain runs. How many of the runs with BatchNorm train at this rate? The share of eight
-# runs has an interval, too: if all eight train, we still cannot say "always".
+# Take the first rate that is too high for most of the plain runs. How many of the runs with BatchNorm train at this
+# rate? The share of eight runs has an interval, too: if all eight train, we still cannot say "always".
 
 
 # %%
@@ -637,8 +652,8 @@ print("where most plain runs fail, most runs with BatchNorm train:",
       high_rate_share.low > 0.5)
 
 # %% [markdown]
-# Look at the left end of the figure as well: which network is ahead at the lowest rate? A network that endures higher rates is not
-# thereby the better one at every rate.
+# Look at the left end of the figure as well: which network is ahead at the lowest rate? A network that endures higher
+# rates need not be the better one at every rate.
 #
 # ## More stable deep networks
 #
@@ -649,9 +664,9 @@ print("where most plain runs fail, most runs with BatchNorm train:",
 # $$\mathbb{E}[z^2] = n \,\text{Var}(w)\, \mathbb{E}[h^2] = \mathbb{E}[h^2] \qquad\qquad
 # \mathbb{E}[\text{ReLU}(z)^2] = \tfrac12\, \mathbb{E}[z^2]$$
 #
-# So each layer passes on √½ of the signal's size, which makes a straight line on a log axis. Ten layers make the signal
-# 2⁵ ≈ 30 times smaller, and twenty layers 2¹⁰ ≈ 1 000 times. **Predict:** of eight plain networks with 2, with 10 and with 20
-# hidden layers, how many will train at the better of two learning rates?
+# So each layer passes on √½ of the signal's size, which makes a straight line on a log axis. Ten layers make the
+# signal 2⁵ ≈ 30 times smaller, and twenty layers 2¹⁰ ≈ 1 000 times. **Predict:** of eight plain networks with 2, with
+# 10 and with 20 hidden layers, how many will train at the better of two learning rates?
 
 # %%
 my_prediction = None  # three counts from 0 to 8: (8, 8, 8)
@@ -702,7 +717,7 @@ plain_runs = tuple(round(8 * share.mean) for share in shares["without BatchNorm"
 predictions.compare("03, deep networks", my_prediction, plain_runs, within=1, why=(
     "Most people guess that ten layers train as well as two, because ten does not "
     "sound deep. In fact each layer passes on only about 0.7 of the signal's size, "
-    "and by the chain rule only about 0.7 of the gradient."))
+    "and on the way back only about 0.7 of the error's size."))
 
 # %%
 print("depth 20, most runs train with BatchNorm:", deep_share.low > 0.5)
@@ -713,11 +728,13 @@ print("depth 20, most runs fail without it:", deep_share_plain.high < 0.5)
 #
 # > **The lesson:** With normalized activations, the optimizer does not need to fight unstable gradients.
 #
-# The optimizer multiplies every gradient by the same learning rate $\eta$. So one rate suits all layers only if their gradients have about
-# the same size. The training of the twenty layers above has recorded the size of the gradients, layer by layer (`Probes(gradient_norms=True)`).
+# The optimizer multiplies every gradient by the same learning rate $\eta$. So one rate suits all layers only if their
+# gradients have about the same size. The training of the twenty layers above has recorded the size of the gradients,
+# layer by layer (`Probes(gradient_norms=True)`).
 #
-# **Predict:** at the very first step, is the gradient of the *first* layer's weights "smaller" (by more than 10 times) than that of the
-# *last* hidden layer's, "larger" (by more than 10 times), or "similar"? Answer without BatchNorm first, then with it.
+# **Predict:** at the very first step, compare the gradients of the weights of the *first* and of the *last* hidden
+# layer. Is the first layer's more than 10 times "smaller", more than 10 times "larger", or "similar"? Answer for the
+# network without BatchNorm first, then for the network with BatchNorm.
 
 # %%
 my_prediction = None  # two of "smaller", "similar", "larger": ("smaller", "similar")
@@ -733,9 +750,9 @@ gradients = {name: hidden_gradients(by_depth[name, 20][{"learning_rate": 0.1}])
 ratios = {name: norms[0] / norms[-1] for name, norms in gradients.items()}
 
 # %% [markdown]
-# On the left is the first step, on the right the fiftieth. Each thin line is one seed, each thick line a median. Follow the two thick lines
-# from the output (right) back towards the image (left), which is the way of the gradient. The axis is
-# logarithmic, so a straight line means the same *factor* at every layer.
+# The left panel shows the first step, the right panel the fiftieth. Each thin line is one seed, each thick line a
+# median. In the left panel, follow the two thick lines from layer 20 back to layer 1, which is the way that the error
+# takes. The axis is logarithmic, so a straight line means the same *factor* at every layer.
 
 # %% jupyter={"source_hidden": true} cellView="form" tags=["nbval-ignore-output", "hide-input"]
 # Draws the size of the gradient in each of the twenty layers, at steps 1 and 50.
@@ -759,8 +776,9 @@ plots.Plot(figure, f"{'; '.join(said)}. Medians of 8 seeds; thin lines are the s
 
 # %% tags=["nbval-ignore-output"]
 start = np.median(ratios["with BatchNorm"][:, 0])  # step 1: first layer / last layer
-print(f"with BatchNorm, growth from layer to layer backwards: {start ** (1 / 19):.2f}")
-print(f"theory, √(π/(π−1)): {np.sqrt(np.pi / (np.pi - 1)):.2f}")
+print("with BatchNorm, step 1, growth of the gradient from each layer to the previous")
+print(f"measured: {start ** (1 / 19):.2f}   "
+      f"in theory, √(π/(π−1)): {np.sqrt(np.pi / (np.pi - 1)):.2f}")
 
 # %%
 def in_a_word(ratio):
@@ -774,59 +792,69 @@ compared = tuple(in_a_word(ratio[:, 0]) for ratio in ratios.values())
 predictions.compare("03, gradients", my_prediction, compared, why=(
     "Most people guess that the gradient vanishes towards the first layer of the "
     "plain network, and that BatchNorm makes all layers alike. In fact a weight's "
-    "gradient is a product of the signal from the front and the error from the back, "
-    "and the two behave differently."))
+    "gradient is a product of the signal from the front and the error from the back. "
+    "Without BatchNorm the two shrink in opposite directions. With BatchNorm the "
+    "signal keeps its size, and the error grows on its way back."))
 
 # %%
 first_layer = {name: norms[0, :, 0] for name, norms in gradients.items()}
 hundredth = first_layer["with BatchNorm"] / 100
-print("step 1, first layer: without BatchNorm below a hundredth of that with it:",
+print("step 1, first layer: the gradient is more than 100 times larger with BatchNorm:",
       bool((first_layer["without BatchNorm"] < hundredth).all()))
 
 calmed = gradients["with BatchNorm"][..., 30:50].mean(axis=2)  # steps 31 to 50
-print("steps 31 to 50, with BatchNorm: first layer below 10 times the last one:",
-      bool((calmed[0] < 10 * calmed[-1]).all()))
+print("steps 31 to 50, with BatchNorm: the first layer's gradient is below 10 times "
+      "the last's:", bool((calmed[0] < 10 * calmed[-1]).all()))
 
 # %% [markdown]
-# Here is the reason for both lines at step 1. The gradient of a weight is the product of two factors: the signal $h_{\ell-1}$
-# that enters the layer from the front, and the error $\delta_\ell = \partial L / \partial z_\ell$ that comes back from the output.
+# Why is one thick line level at step 1, and why does the other rise towards layer 1? The gradient of the weights of
+# layer $\ell$ is made of two factors: the signal $h_{\ell-1}$, which enters the layer from the front, and the error
+# $\delta_\ell = \partial L / \partial z_\ell$, which comes back from the output.
 #
-# **Without BatchNorm** the gradients are about equal in all layers, but all of them are far too small. The signal has shrunk by √½ at each layer
-# in front of $\ell$, and the error by √½ at each layer behind it. So at every layer the product contains all twenty
-# shrinkages, and the layer's own place makes no difference:
+# **Without BatchNorm** the gradients are about equal in all layers, and all of them are small. The signal has shrunk
+# by √½ at each of the $\ell - 1$ layers between the image and layer $\ell$. The error has shrunk by √½ at each of the
+# $20 - \ell$ layers between layer $\ell$ and the output. These are nineteen shrinkages in all, whichever layer we
+# look at:
 #
 # $$\left\lVert \frac{\partial L}{\partial W_\ell} \right\rVert \;\propto\;
 # \underbrace{\left(\tfrac{1}{\sqrt2}\right)^{\ell-1}}_{\text{signal}} \cdot
 # \underbrace{\left(\tfrac{1}{\sqrt2}\right)^{20-\ell}}_{\text{error}} = \left(\tfrac{1}{\sqrt2}\right)^{19}$$
 #
-# **With BatchNorm** the signal keeps its size, but the error *grows* on its way back, by the same factor at each layer. Two things happen to the
-# error at a layer. ReLU lets the share √½ of its size through. And BatchNorm, which divided the signal by its standard deviation,
-# divides the error by the same number. A normalised unit has the standard deviation $\sqrt{\tfrac12 (1 - \tfrac1\pi)} \approx 0.58$ after
-# ReLU (notebook [04](04_placement.ipynb) computes it), so the factor is
+# **With BatchNorm** the signal keeps its size, but the error *grows* on its way back, by the same factor at each layer:
+#
+# 1. The weights have the variance $1/n$, so they do not change the size of the error.
+# 2. ReLU sets about half of the error's values to 0, which leaves √½ of the error's size.
+# 3. BatchNorm divided the signal by a standard deviation, so on the way back it divides the error by the same number.
+#
+# How large is this standard deviation? The layer receives units that were normalised and then went through ReLU, so
+# they have the standard deviation $\sqrt{\tfrac12 (1 - \tfrac1\pi)} \approx 0.58$ (notebook [04](04_placement.ipynb)
+# computes it). Weights of variance $1/n$ keep it, so BatchNorm divides by 0.58. The factor is therefore
 #
 # $$\frac{\sqrt{1/2}}{\sqrt{\tfrac12\left(1-\tfrac1\pi\right)}} = \sqrt{\frac{\pi}{\pi-1}} \approx 1.21
 # \quad\text{for each layer.}$$
 #
 # <details><summary>For experts: how deep does that go?</summary>
 #
-# Yang and others derive the factor for wide networks (2019, arXiv:1902.08129). Over the 19 layers between the first and the last hidden layer of
-# our network it multiplies to about $1.21^{19} \approx 40$, and the last printed line says whether training has removed most of the
-# difference within some dozen steps. A network of a hundred such layers would start with $1.21^{99} \approx 10^8$, and no single
-# learning rate suits gradients that differ so much. Residual networks escape by their skip connections (notebook
-# [09](09_very_deep_networks.ipynb)).
+# Yang and others derive the factor for wide networks (2019, arXiv:1902.08129). Over the 19 steps from the last hidden
+# layer of our network back to the first, the factors multiply to about $1.21^{19} \approx 40$. A network of a hundred
+# such layers would start with $1.21^{99} \approx 10^8$, and no single learning rate suits gradients that differ so
+# much. Residual networks escape by their skip connections (notebook [09](09_very_deep_networks.ipynb)).
 #
 # </details>
 #
-# So the lesson's sentence is too strong. BatchNorm does prevent gradients that *vanish*, because it restores the signal. But in a
-# deep network without skip connections BatchNorm itself makes gradients that *explode* towards the first layer.
+# So the lesson's sentence is too strong. BatchNorm does prevent gradients that *vanish*, because it restores the
+# signal. But in a deep network without skip connections BatchNorm itself makes gradients that grow towards the first
+# layer at the start of training. In twenty layers training can even them out: the last printed line says whether it
+# has done so by steps 31 to 50. In far deeper networks the gradients *explode*.
 
 # %% [markdown]
 # ## The case where little is gained
 #
-# We have looked only at networks in trouble: sigmoid units, or many layers. A fair test also needs a case where we expect little. Take
-# two hidden ReLU layers with He's initialiser, which was made for ReLU, and the Adam optimizer, each network at its own
-# best learning rate. **Predict:** how many points does BatchNorm gain after 100 steps?
-# (Mind the vertical axis of the figure: it may span only a few points, where the axes above span a hundred.)
+# We have looked only at networks in trouble: sigmoid units, or many layers. A fair test also needs a case where we
+# expect little gain. Take two hidden ReLU layers with He's initialiser, which was made for ReLU, and the Adam
+# optimizer, each network at its own best learning rate. **Predict:** how many points of test accuracy does BatchNorm
+# gain after 100 steps? (Mind the vertical axis of the figure: it may span only a few points, where the axes above
+# span a hundred.)
 
 # %%
 my_prediction = None  # in points
@@ -859,20 +887,21 @@ predictions.compare("03, little to gain", my_prediction, points, within=1, why=(
     "BatchNorm little to repair."))
 
 # %%
-print("The gain is between −2 and +2 points:",
+print("two layers, He, Adam: the whole interval lies between −2 and +2 points:",
       -0.02 < shallow_gain.low and shallow_gain.high < 0.02)
 
 # %% [markdown]
-# Compare the gap after 50 steps with the gap after 200 in the figure. A rule that looked at another step than 100 could find
-# another gain, so the rule and its step were fixed before the measurement.
+# Compare the gap after 50 steps with the gap after 200 in the figure. A rule that looked at another step than 100
+# could find another gain, so the rule and its step were fixed before the measurement.
 
 # %% [markdown]
 # ## Does BatchNorm only repair the scaling of the inputs?
 #
-# Here is a control that is easily forgotten. Give the networks the raw grey levels in place of standardised pixels. Then the first
-# BatchNorm layer standardises the inputs as well, which we could have done ourselves. How much of "the gain of BatchNorm" is really
-# the gain of scaled inputs? We train four networks, raw or standardised inputs without or with BatchNorm, over five learning rates.
-# **Predict:** at the rate 0.3, which of the four will fail to train in most of their runs?
+# Here is a control that is easily forgotten. Give the networks the raw grey levels in place of standardised pixels.
+# Then the first BatchNorm layer, behind the first `Dense` layer, also removes the common scale and shift of the
+# inputs, which we could have removed ourselves. How much of "the gain of BatchNorm" is really the gain of scaled
+# inputs? We train four networks over five learning rates: on raw or on standardised inputs, without or with
+# BatchNorm. **Predict:** which of the four will fail to train in most of its runs at the rate 0.3?
 
 # %%
 my_prediction = None  # a set of names: {"raw, plain", "standardised, BatchNorm"}
@@ -901,11 +930,12 @@ predictions.compare("03, raw inputs", my_prediction, failing, why=(
     "does."))
 
 # %% [markdown]
-# Look first at the two lines with BatchNorm: they nearly coincide, so the scale of the inputs makes no difference to these networks. Then
-# look at the two lines without BatchNorm: there the inputs decide at which rate the network breaks down.
+# Look first at the two lines with BatchNorm: they nearly coincide, so the scale of the inputs makes hardly any
+# difference to these networks. Then look at the two lines without BatchNorm: there the inputs decide at which rate
+# the network breaks down.
 #
-# How much does BatchNorm gain, then? There are two ways to say it: at one learning rate that both networks are given (here 0.3), or
-# each network at the rate that suits it best.
+# How much does BatchNorm gain, then? There are two ways to compare: at one learning rate that both networks are given
+# (here 0.3), or each network at the rate that suits it best.
 
 
 # %%
@@ -945,20 +975,22 @@ print("each at its best rate, BatchNorm gains more on raw inputs:",
       scaling_alone.low > 0)
 
 # %% [markdown]
-# Why do the two lines with BatchNorm coincide? Let $x$ be an input, $W$ the weights of the first `Dense` layer, $a > 0$ a scale and $c$ a
-# shift, the same for all examples. The scale stretches every unit alike, and the shift only moves the unit's mean. BatchNorm removes
-# a common stretch and the mean, so up to $\epsilon$
+# Why do the two lines with BatchNorm coincide? Let $x$ be an input, $W$ the weights of the first `Dense` layer,
+# $a > 0$ a scale and $c$ a shift, the same for all examples. The scale stretches every unit alike, and the shift only
+# moves the unit's mean. BatchNorm removes a common stretch and the mean, so up to $\epsilon$
 #
 # $$\text{BN}\big(W(a\,x + c)\big) = \text{BN}(W x) .$$
 #
-# Without BatchNorm, larger inputs make the gradient of the first weights larger, which acts like a larger learning rate for the first
-# layer alone. So a plain network needs a smaller rate on raw inputs. A comparison on raw pixels at one learning rate credits BatchNorm with
-# what *any* rescaling of the inputs would have done.
+# Without BatchNorm, larger inputs make the gradient of the first weights larger, which acts like a larger learning
+# rate for the first layer alone. So a plain network needs a smaller rate on raw inputs. A comparison on raw pixels at
+# one learning rate therefore gives BatchNorm a false gain: it credits BatchNorm with what *any* rescaling of the
+# inputs would have done.
 #
-# The last printed interval says how much of that credit remains when both networks are tuned. Tuning need not remove it completely, because one
-# rate serves all layers: on raw inputs, a rate that is small enough for the first layer is smaller than the other layers would like.
-# And no rate removes the mean that all grey levels share. That is why all our other experiments use standardised inputs, and why the
-# comparisons behind the verdict sweep the rate.
+# The line "gain on raw − gain on standardised" says how much of this false gain remains when both networks are tuned.
+# Tuning need not remove the false gain completely, because one rate serves all layers: on raw inputs, a rate that is
+# small enough for the first layer can be too small for the other layers. And no rate removes the mean that all grey
+# levels share. For these reasons all our other experiments use standardised inputs, and the comparisons behind the
+# verdict sweep the rate.
 
 # %% [markdown]
 # ## The verdict
@@ -994,7 +1026,8 @@ print(card.word)
 # %% [markdown]
 # ## Your predictions
 #
-# How many of your predictions in this notebook came true? A surprise is worth a second look: the name tells you its place.
+# How many of your predictions in this notebook came true? A surprise is worth a second look: its name tells you where
+# the question stands.
 
 # %%
 predictions.summary()
@@ -1002,12 +1035,16 @@ predictions.summary()
 # %% [markdown]
 # ## What you take with you
 #
-# - A `BatchNormalization` layer has four vectors: `gamma` and `beta` are trained, `moving_mean` and `moving_variance` are tracked.
+# - A `BatchNormalization` layer has four vectors: `gamma` and `beta` are trained, `moving_mean` and `moving_variance`
+#   are tracked.
 # - Training uses the batch's statistics, `predict` the tracked ones.
 # - A bias directly before BatchNorm does nothing, because the subtraction of the mean removes it.
-# - BatchNorm can buy speed, higher learning rates and depth **where the plain network is in trouble**: sigmoid units, many layers, a signal that shrinks.
+# - BatchNorm can buy speed, higher learning rates and depth **where the plain network is in trouble**: sigmoid units,
+#   many layers, a signal that shrinks.
 #   A shallow network with good initial weights and Adam has little trouble, so BatchNorm has little to gain there.
-# - With BatchNorm the signal does not shrink, but in a deep network without skip connections the gradients start out far larger in the first layers than in the last.
-# - Compare networks over several seeds, in pairs, each at its own best learning rate. A comparison at one common rate measures the rate as much as the networks.
+# - With BatchNorm the signal does not shrink. But in a deep network without skip connections the gradients are far
+#   larger in the first layers than in the last when training starts.
+# - Compare networks over several seeds, in pairs, each at its own best learning rate. A comparison at one common rate
+#   measures the rate as much as the networks.
 #
 # **Next:** [04 · Placement](04_placement.ipynb) asks whether "before each activation" really is critical.
