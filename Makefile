@@ -12,7 +12,7 @@ PYTHON312 ?= $(call python-of,3.12)
 PYTHON313 ?= $(call python-of,3.13)
 NAMES ?=
 
-.PHONY: help lab test replicate budget test-colab test-binder notebooks lint lock site links
+.PHONY: help lab lite test replicate budget test-colab test-binder notebooks lint lock site links
 
 help:
 	@echo "make lab          set everything up and open the course in JupyterLab"
@@ -23,6 +23,7 @@ help:
 	@echo "make replicate    measure the claims on other data: DATA=fashion_mnist, SEEDS_FROM=100 (docs/verdicts.md)"
 	@echo "make lint         check code and notebooks with ruff"
 	@echo "make site         build the site from the executed notebooks into build/site"
+	@echo "make lite         build the notebooks for a browser tab into build/site/lite (PYODIDE=folder with its packages)"
 	@echo "make grade-demo   grade sample submissions of the exercises with nbgrader"
 	@echo "make budget       measure time and memory of everything, into docs/performance.md (half an hour)"
 	@echo "make links        REPO=owner/name: write the repository's address into notebooks, README and site"
@@ -59,13 +60,21 @@ build/colab/installed: PYTHON3 = $(PYTHON313)
 build/colab/installed: tests/environments/colab.lock.txt
 build/binder/installed: PYTHON3 = $(PYTHON312)
 build/binder/installed: requirements.lock.txt
-build/colab/installed build/binder/installed:
+build/colab/installed build/binder/installed build/lite/installed:
 	@test -n "$(PYTHON3)" || { echo "This needs Python 3.13 (Colab) or 3.12 (Binder). Where none is found, name one:" \
 		"make test-colab PYTHON313=/path/to/python3.13, make test-binder PYTHON312=/path/to/python3.12"; exit 1; }
 	rm -rf $(@D)
 	$(PYTHON3) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@
+
+# The course in a browser tab, beside the site. PYODIDE=folder with the packages of Pyodide's release.
+PYODIDE ?= build/pyodide
+lite: build/lite/installed
+	build/lite/bin/python tools/lite.py "$(PYODIDE)"
+
+build/lite/installed: PYTHON3 = $(PYTHON)
+build/lite/installed: tests/environments/lite.lock.txt
 
 notebooks: $(VENV)/dev-installed
 	$(BIN)/python tools/build_notebooks.py $(NAMES)
@@ -84,9 +93,16 @@ links: $(VENV)/dev-installed
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	--python-version 3.11.5 pyproject.toml
-lock: lock-colab
+lock: lock-colab lock-lite
 	$(LOCK) --upgrade --output-file requirements.lock.txt
 	$(LOCK) --upgrade --group dev --constraint requirements.lock.txt --output-file requirements-dev.lock.txt
+
+.PHONY: lock-lite
+lock-lite: $(VENV)/dev-installed
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
+		--python-version 3.11.5 tests/environments/lite.txt --output-file tests/environments/lite.lock.txt
+	$(BIN)/uv pip compile --quiet --upgrade --no-deps --generate-hashes --no-emit-index-url --no-header \
+		--python-version 3.12 tools/lite-wheels.txt --output-file tools/lite-wheels.lock.txt
 
 .PHONY: lock-colab
 lock-colab: $(VENV)/dev-installed

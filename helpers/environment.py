@@ -11,6 +11,7 @@ SUPPORTED = {
     "TensorFlow": ("2.19", "2.22"),
     "Keras": ("3.10", "3.16"),
 }
+IN_BROWSER = sys.platform == "emscripten"  # Python in a browser tab, as in JupyterLite
 
 
 def quiet_tensorflow(logical_cpus=None):
@@ -72,11 +73,13 @@ def needed_for(what):
     try:
         yield
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{what} needs the package {error.name}, which is not installed here. `make lab` installs all that the "
-            "course needs.",
-            name=error.name,
-        ) from error
+        remedy = (
+            "which does not run in a browser tab. From here on open this notebook on Colab or Binder, or install the "
+            "course with `make lab`."
+            if IN_BROWSER
+            else "which is not installed here. `make lab` installs all that the course needs."
+        )
+        raise ModuleNotFoundError(f"{what} needs the package {error.name}, {remedy}", name=error.name) from error
 
 
 def _split_processor(tf, parts):
@@ -118,6 +121,8 @@ def versions():
 def check_versions(found=None):
     """Raise RuntimeError with one clear line where Python, TensorFlow or Keras is missing or outside the tested range.
 
+    In a browser tab, which has neither TensorFlow nor Keras, they may be missing.
+
     found: {name: version} to check in place of what is installed.
     """
     if found is None:
@@ -127,6 +132,8 @@ def check_versions(found=None):
             "Keras": _installed(("keras",)),
         }
     for name, number in found.items():
+        if IN_BROWSER and number == "missing":
+            continue  # TensorFlow and Keras do not exist there; what needs them says so
         first, beyond = SUPPORTED[name]
         if number == "missing" or not _numbers(first) <= _numbers(number) < _numbers(beyond):
             raise RuntimeError(f"The course is tested with {name} {first} up to, but not including, {beyond}; "

@@ -218,7 +218,7 @@ check("normalize", normalize)
 # ## What the course found
 #
 # The table has one row for each claim. The notebook that measures a claim fills in its row, by the claim's rule. Each
-# column is one set of images on which the whole course was run; "again" means the same images with other seeds and
+# column is one set of images on which the whole course was run; "new seeds" means the same images with other seeds and
 # another split into training and test images. The reason for each verdict stands under the table. "Here" means: small
 # networks, small images, a few hundred steps. The table gives the answers away. If you like to be surprised, skip it
 # and come back after 07.

@@ -16,6 +16,7 @@ import random
 import signal
 import sys
 import threading
+import time
 import types
 import warnings
 from dataclasses import dataclass, field
@@ -86,6 +87,8 @@ def _runs_in(frame):
 def _time_limit(seconds):
     if threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer"):
         limit = _limit_by_signal(seconds)
+    elif sys.platform == "emscripten":  # Python in a browser has neither alarms nor threads
+        limit = _limit_by_monitoring(seconds)
     else:
         limit = _limit_by_thread(seconds)
     tracer = sys.gettrace()
@@ -146,6 +149,29 @@ def _limit_by_thread(seconds):
             except _Stop:
                 continue
         watcher.join()
+
+
+@contextlib.contextmanager
+def _limit_by_monitoring(seconds):
+    """Look at the clock at every jump and at every call of a Python function (Python 3.12 and later)."""
+    monitoring, end = sys.monitoring, time.monotonic() + seconds
+    (tool, *_) = (number for number in range(6) if monitoring.get_tool(number) is None)
+
+    def look(*_):
+        # It raises at every jump from now on, so that no bare `except:` keeps the loop alive.
+        if time.monotonic() > end and _runs_in(sys._getframe(1)):
+            raise _Again
+
+    monitoring.use_tool_id(tool, "time limit")
+    events = monitoring.events.JUMP | monitoring.events.PY_START
+    for event in (monitoring.events.JUMP, monitoring.events.PY_START):
+        monitoring.register_callback(tool, event, look)
+    monitoring.set_events(tool, events)
+    try:
+        yield
+    finally:
+        monitoring.set_events(tool, 0)
+        monitoring.free_tool_id(tool)
 
 
 @contextlib.contextmanager
