@@ -5,6 +5,7 @@ import hashlib
 import html
 import importlib.metadata
 import json
+import os
 import re
 import shutil
 import sys
@@ -17,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from helpers import playground  # noqa: E402
-from tools import links  # noqa: E402
+from tools import links, lite  # noqa: E402
 
 project = "Batch Normalization, measured"
 author = "the course's authors"
@@ -148,6 +149,22 @@ def name_folded_cells(_app, _pagename, _template, context, _doctree):
         context["body"] = context["body"].replace(' aria-label="Toggle hidden content"', "")
 
 
+def add_button_for_this_browser(_app, pagename, _template, context, _doctree):
+    """Where `make lite` is to follow (COURSE_LITE=1), give its notebooks a button beside those of Colab and Binder."""
+    name = pagename.rpartition("/")[2]
+    if os.environ.get("COURSE_LITE") == "1" and pagename.startswith("notebooks/") and name in lite.NOTEBOOKS:
+        button = {
+            "type": "link",
+            "text": "In this browser",
+            "tooltip": "Run it in this browser tab, with nothing installed",
+            "url": f"../lite/lab/index.html?path=notebooks/{name}.ipynb",
+            "icon": "fas fa-bolt",
+            "label": "lite",
+        }
+        groups = [one for one in context["header_buttons"] if one.get("label") == "launch-buttons"]
+        (groups[0]["buttons"] if groups else context["header_buttons"]).append(button)
+
+
 def remove_source_maps(app, error):
     """Leave out the maps of the theme's scripts and styles: three megabytes that no reader asks for."""
     if not error:
@@ -163,6 +180,7 @@ def setup(app):
     app.connect("html-page-context", add_playground)
     app.connect("html-page-context", add_explorer_scripts)
     app.connect("html-page-context", name_folded_cells)
+    app.connect("html-page-context", add_button_for_this_browser, priority=900)  # the theme makes its own before
     app.connect("doctree-read", add_alternative_texts)
     app.connect("doctree-read", add_explorers)
     app.connect("build-finished", remove_source_maps)

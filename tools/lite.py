@@ -37,7 +37,7 @@ NOTEBOOKS = {
     "07_exercises": "",
     "10_exercises_and_clinic": "",
 }
-START = ROOT / "docs" / "in_your_browser.md"
+START = Path(__file__).with_name("lite_start.md")
 SETTINGS = {
     "jupyter-lite-schema-version": 0,
     "jupyter-config-data": {

@@ -1,10 +1,16 @@
 """The notebooks in a browser tab, as `make lite` has built them: figures, answers, an endless loop, no other host."""
 
+import importlib.metadata
 import re
+import shutil
+import subprocess
 import time
 
+import nbformat
 import pytest
 
+from helpers.grading.course import QUESTIONS
+from helpers.grading.keras_question import KerasQuestion
 from tests.environments.published import ROOT
 from tests.site.pages import serving
 
@@ -103,3 +109,46 @@ def test_an_answer_is_checked_and_an_endless_one_stopped(open_lite):
     keras = run_code(page, "def build_model(): pass\nprint(check('build_model', build_model))")
     assert "does not run in a browser tab" in keras
     assert not page.foreign
+
+
+def stored_text(cell):
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+
+
+def test_the_notebook_prints_what_is_stored_up_to_keras_and_then_says_what_is_missing(open_lite):
+    name = "02_batchnorm_from_scratch"
+    cells = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
+    cells = [cell for cell in cells if cell.cell_type == "code"]
+    (keras,) = (number for number, cell in enumerate(cells) if "environment.quiet_tensorflow()" in cell.source)
+    page = open_lite(name)
+    found = run_cells(page, keras + 1)
+    compared = 0
+    for cell, outputs in zip(cells[1:keras], found[1:], strict=False):
+        assert not [output for output in outputs if output["output_type"] == "error"], outputs
+        if "nbval-ignore-output" not in cell.metadata.get("tags", []):
+            said = "".join("".join(output["text"]) for output in outputs if output.get("name") == "stdout")
+            assert said == stored_text(cell)
+            compared += bool(said)
+    assert compared >= 15
+    assert "does not run in a browser tab" in found[keras][-1]["evalue"]
+    assert not page.foreign
+
+
+def test_the_checks_of_the_numpy_exercises_pass_in_webassembly(tmp_path):
+    if shutil.which("node") is None:
+        pytest.skip("no node found; on Debian: apt-get install nodejs")
+    for package in ("pytest", "pluggy", "iniconfig"):
+        for file in importlib.metadata.files(package):
+            if not file.parts[0].startswith((".", "__pycache__")) and file.suffix != ".pyc":
+                (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file.locate(), tmp_path / file)
+    with_keras = [question.id for question in QUESTIONS.values() if isinstance(question, KerasQuestion)]
+    with_keras += [name for name in QUESTIONS if name.startswith("clinic_")] + ["recalibrate"]
+    files = [f"tests/grading/test_{name}.py" for name in ("misconceptions", "unlisted")]
+    command = ["node", "tests/lite/wasm.mjs", LITE / "static" / "pyodide", ROOT, tmp_path, *files]
+    answer = subprocess.run(
+        [*command, "-k", f"not ({' or '.join(with_keras)})"], cwd=ROOT, capture_output=True, text=True
+    )
+    passed = re.search(r"(\d+) passed", answer.stdout)
+    assert answer.returncode == 0, answer.stdout[-3000:] + answer.stderr[-1000:]
+    assert int(passed.group(1)) > 300

@@ -12,6 +12,6 @@ import os, sys
 sys.path[:0] = ["/course", "/pytest"]
 os.chdir("/course")
 import pytest
-int(pytest.main(["--override-ini=addopts=", "--noconftest", "-p", "no:cacheprovider", "-q", *options]))
-`);
+int(pytest.main(["--override-ini=addopts=", "--noconftest", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--capture=sys", "-q", *options]))
+`).catch((error) => console.error(error.message) ?? 1);
 process.exit(failed);
