@@ -61,8 +61,8 @@ from helpers.plots import drawings_network
 drawings_network.layer_rows(layers)
 
 # %% [markdown]
-# The last `Dense` returns ten numbers, one score for each class, and no activation follows it. "some" is the *inconsistent use* of the
-# lesson: every other hidden layer has no BatchNorm.
+# The last `Dense` returns ten numbers, one score for each class, and no activation follows it. "some" is what the lesson
+# calls *inconsistent use*: every other hidden layer has no BatchNorm.
 #
 # The next model is a trap. At first sight it seems to normalise before the activation. **Predict:** is its order "before" or "after"?
 
@@ -77,14 +77,18 @@ hidden = [keras.layers.Dense(64, activation="relu"), keras.layers.BatchNormaliza
 print("The Dense layer applies by itself:", hidden[0].activation.__name__)
 order = "before" if hidden[0].activation is keras.activations.linear else "after"
 predictions.compare("04, the trap", my_prediction, order, why=(
-    "Many people guess before, because no layer between Dense and BatchNormalization "
-    "is called Activation. In fact a Dense layer with an activation applies it to "
-    "its own output, and BatchNormalization receives the result."))
+    "It is natural to guess \"before\", because no layer between Dense and "
+    "BatchNormalization is called Activation. But a Dense layer with an activation "
+    "applies it to its own output, and BatchNormalization receives the result."))
 
 # %% [markdown]
 # > **The lesson:** Here, BatchNormalization is applied before each activation function.
 #
-# For "before", the `Dense` layer must stay linear, and the `Activation` must be a layer of its own, as in the lesson's code.
+# The lesson's code (in [03](03_keras_sequential.ipynb)) shows how to write "before". The `Dense` layer stays linear, and the activation is a layer of its own:
+#
+# ```python
+# Dense(64), BatchNormalization(), Activation("relu")
+# ```
 #
 # ## The experiment
 #
@@ -97,7 +101,7 @@ predictions.compare("04, the trap", my_prediction, order, why=(
 #
 # $$d_s = a_s - b_s , \qquad \bar d = \frac18 \sum_{s=1}^{8} d_s ,$$
 #
-# and whatever is special about seed 3 cancels, because it is in both terms.
+# and what helps or harms both orders alike with seed 3 cancels.
 #
 # The score is the accuracy on the test images, with BatchNorm's statistics recomputed on all training images, because after only
 # 150 steps the moving averages lag too far behind (see [05](05_training_and_inference.ipynb)).
@@ -137,8 +141,8 @@ plots.placement_map(results)
 # %% [markdown]
 # ## At the best learning rate
 #
-# Are the cells with a star white? To answer exactly, we give each order *its own* best of the five learning rates, as you would if
-# you tuned both orders on the training images, and take the difference in test accuracy seed by seed. The grey band in the figure marks the
+# Are the cells with a star white? The star is *one* learning rate for both orders. Now each order gets *its own* best of the five rates, the one with the
+# highest accuracy on the training images. Then we take the difference in test accuracy, seed by seed. The grey band in the figure marks the
 # differences that we call "alike": less than 5 points either way.
 
 # %%
@@ -205,17 +209,17 @@ gaps = {
 }
 decided = sum(abs(difference) >= 0.05 for difference in gaps.values())
 predictions.compare("04, thirty comparisons", my_prediction, decided, within=2, why=(
-    "Most people guess either all or none, because the advice they know says that "
-    "the order is critical, or that it is not. In fact the learning rate has a say "
-    "in it, and the next section shows why."))
+    "It is natural to guess all or none, because some advice says that the order is "
+    "critical, and other advice that it is not. In fact it depends on the learning "
+    "rate, and the next section shows why."))
 
 # %% [markdown]
 # ## Why the learning rate decides
 #
 # Look at what the *last* layer receives, the one that computes the ten scores. BatchNorm gives every unit the mean 0 and the standard
 # deviation 1, whatever the weights are (as long as gamma is 1 and beta 0, where they start). In the order "after" the last layer receives
-# just that. In the order "before" the activation comes in between and changes both numbers. For a normally distributed $z$ with mean 0 and
-# standard deviation 1, ReLU makes of them
+# just that. In the order "before" the activation comes in between. It changes the standard deviation and, for ReLU and sigmoid, the mean as well.
+# For a normally distributed $z$ with mean 0 and standard deviation 1, they are after ReLU
 #
 # $$\text{mean} = \frac{1}{\sqrt{2\pi}} \approx 0.40 \qquad\qquad
 # \text{std} = \sqrt{\frac12 - \frac{1}{2\pi}} = \sqrt{\tfrac12\left(1 - \tfrac1\pi\right)} \approx 0.58 .$$
@@ -247,14 +251,15 @@ for axis, (name, function) in zip(axes, functions.items()):
     mean, std = values.mean(), values.std()
     axis.axvspan(mean - std, mean + std, color=plots.COLORS[1], alpha=0.25, linewidth=0)
     axis.axvline(mean, color=plots.COLORS[1])
-    axis.set(title=name, xlabel="value behind the activation", yticks=[])
+    axis.set(title=name, xlabel="what the activation passes on", yticks=[])
     said.append(f"{name}: mean {abs(mean):.2f}, standard deviation {std:.2f}")
-plots.Plot(figure, "Order before, behind the activation. " + "; ".join(said)
+plots.Plot(figure, "In the order \"before\", what the activation passes on. "
+           + "; ".join(said)
            + ". Line: the mean; band: one standard deviation either way.")
 
 # %% [markdown]
-# A sigmoid leaves its values a standard deviation of only a fifth. Between two hidden layers the next BatchNorm restores the standard
-# deviation. The output layer has no BatchNorm in front of it, so nothing restores the scale there.
+# Behind a sigmoid the standard deviation is only about 0.2. Between two hidden layers the next BatchNorm restores it to 1. The output layer has no BatchNorm in front of it,
+# so nothing restores the standard deviation there.
 #
 # What follows for the gradient? With $h$ for what the output layer receives and $V$ for its weights, the scores are $V h$. In the order "before"
 # $h$ varies only by $\sigma_\varphi$, the standard deviation behind the activation, in place of 1. So when a weight further down changes, the
@@ -287,8 +292,23 @@ for name, function in functions.items():
 
 # %% [markdown]
 # A step of SGD is the learning rate times the gradient. So **at the same learning rate, "after" takes larger steps.** Larger steps are an
-# advantage where the steps are too small, and a danger where they are too large. If that is the reason, the whole curve of "after" should be that of
-# "before", moved to lower learning rates:
+# advantage where the steps are too small, and a danger where they are too large.
+#
+# If the size of the steps is the reason, "before" needs a higher learning rate for the same accuracy. With a sigmoid its gradient is smaller by a factor of
+# about five, so the curve of "after" should look roughly like that of "before", moved to the left by a factor of about five. Look at the left end of the
+# figure, and at the lines above it:
+
+# %% tags=["nbval-ignore-output"]
+def sigmoid_accuracy(order, rate):
+    """Mean test accuracy, sigmoid and 4 layers."""
+    return final(at("sigmoid", 4, order, rate)).mean()
+
+
+goal = sigmoid_accuracy("after", rates[0])
+enough = [f"{rate:g}" for rate in rates if sigmoid_accuracy("before", rate) >= goal]
+print(f"Order 'after' reaches {100 * goal:.1f} % at learning rate {rates[0]:g}.")
+print("Order 'before' first reaches as much at learning rate",
+      enough[0] if enough else "(none of the five)")
 
 # %% tags=["nbval-ignore-output"]
 from helpers.training import Sweep
@@ -307,7 +327,11 @@ plots.learning_rate_sweep({
 })
 
 # %% [markdown]
-# Compare the two ends. At the lowest rate, the order with the larger steps is ahead. At the highest rate, the order with the smaller
+# The rates of the sweep are a factor of about three apart, so they cannot show a factor of exactly five. If "before" first reaches as much at ten times the
+# rate, and not yet at about three times, then the factor lies between three and ten, and five fits. At
+# the right end the sweep cannot answer. Whether "before" breaks down at a rate five times as high as the one at which "after" does, we did not try.
+#
+# Now compare the two ends. At the lowest rate, the order with the larger steps is ahead. At the highest rate, the order with the smaller
 # steps is ahead. Anyone who compares the two at *one* learning rate finds the winner that this rate favours. Keep that in mind when you read that one
 # design beats another.
 #
@@ -374,24 +398,26 @@ for step in (150, 600):
     after_leads[step] = lead(low_edge["after"], low_edge["before"], step)
 
 # %% tags=["nbval-ignore-output"]
-for step in (150, 600):
-    print(f"after {step} steps, high edge: 'before' leads by {before_leads[step]}")
-    print(f"after {step} steps, low edge:  'after' leads by {after_leads[step]}")
+for order, cell, leads_by in (("before", most_before, before_leads),
+                              ("after", most_after, after_leads)):
+    for step in (150, 600):
+        print(f"learning rate {cell[2]:g}, step {step}:",
+              f"order '{order}' leads by {leads_by[step]}")
 
 # %%
-print(f"At learning rate {most_before[2]:g} 'before' leads by more than 5 points:",
-      before_leads[150].low > 0.05)
-print("... and stays that far ahead to the end:", before_leads[600].low > 0.05)
-print(f"At learning rate {most_after[2]:g} 'after' leads by more than 5 points:",
-      after_leads[150].low > 0.05)
-print("... and its lead shrinks to less than half:",
+print(f"At learning rate {most_before[2]:g}, 'before' leads by more than 5 points")
+print("   at step 150:", before_leads[150].low > 0.05)
+print("   at step 600:", before_leads[600].low > 0.05)
+print(f"At learning rate {most_after[2]:g}, 'after' leads by more than 5 points")
+print("   at step 150:", after_leads[150].low > 0.05)
+print("   Its lead at step 600 is less than half of that:",
       after_leads[600].mean < after_leads[150].mean / 2)
 
 # %% [markdown]
-# The two edges ask different things of the order that is behind. At the low rate it only takes smaller steps, so it can catch up with more of them. At
-# the high rate its runs have diverged, and more steps do not help a network whose weights are NaN.
+# The losing order needs something different at each edge. At the low rate its steps are only smaller, so with more steps it can catch up. At
+# the high rate, runs that ended in NaN have diverged, and more steps do not help them: they need a lower learning rate.
 #
-# ## A third edge: badly scaled weights
+# ## A third case: badly scaled weights
 #
 # Now we draw the initial weights far too large: from a normal distribution with standard deviation 1. We take tanh and 4 layers, and look at what
 # reaches the activation **before the first step**. The derivative of tanh is
@@ -399,9 +425,10 @@ print("... and its lead shrinks to less than half:",
 # $$\tanh'(z) = 1 - \tanh^2(z) ,$$
 #
 # so where $\lvert\tanh(z)\rvert > 0.99$ the derivative is below 0.02 and a unit passes almost no gradient back. Such a unit is called
-# *saturated*. The dotted lines in the figure mark this limit. Each order again gets its own best learning rate.
+# *saturated*. The dotted lines in the figure mark this limit.
 #
-# **Predict:** which order ends ahead by more than 5 points of test accuracy, "before", "after" or "neither"?
+# Then we train both orders, each again at its own best learning rate. **Predict:** which order ends ahead by more than 5 points of test accuracy, "before",
+# "after" or "neither"?
 
 # %%
 my_prediction = None  # "before", "after" or "neither"
@@ -434,8 +461,8 @@ rescued = paired_difference(scores["before"], scores["after"])
 clear = {"before": rescued.low > 0.05, "after": rescued.high < -0.05, "neither": True}
 ahead = next(order for order, holds in clear.items() if holds)
 predictions.compare("04, large weights", my_prediction, ahead, why=(
-    "Many people guess neither, because BatchNorm rescales the values in both "
-    "orders. In fact it matters whether it rescales them in front of tanh or behind, "
+    "It is natural to guess \"neither\", because BatchNorm rescales the values in both "
+    "orders. But it matters whether it rescales them in front of tanh or behind it, "
     "because tanh maps all large values to nearly the same number."))
 
 # %% [markdown]
@@ -485,18 +512,23 @@ some_loss = paired_difference(best["before"], best["some"])
 some_edge = paired_difference(highest["before"], highest["some"])
 
 # %%
-lowest = inconsistent["sigmoid, learning rate 0.03"].low > 0.05
-print("sigmoid loses 5 points or more at the lowest rate, too:", lowest)
+print("BatchNorm in only every other layer costs more than 5 points")
+edges = [f"learning rate {rate:g}" for rate in (rates[0], rates[-1])]
+for where in ("best learning rate", *edges):
+    losing = [name for name in activations
+              if inconsistent[f"{name}, {where}"].low > 0.05]
+    print(f"   {where}: with", ", ".join(losing) or "no activation")
 costs = tuple("yes" if gap.low > 0.05 else "no" if gap.high < 0.05 else "open"
               for gap in (some_loss, some_edge))
 predictions.compare("04, inconsistent use", my_prediction, costs, why=(
-    "Many people give the same answer twice. In fact a layer without BatchNorm "
-    "passes on whatever scale its weights give, so it is the range of learning rates "
-    "that narrows. A network may still do well at the rate that suits it best."))
+    "It is natural to give the same answer twice. But a layer without BatchNorm "
+    "passes on whatever scale its weights give. So fewer learning rates may work, "
+    "although the network may still do well at the rate that suits it best."))
 
 # %% [markdown]
-# Here the lesson's own words are careful: inconsistent use *can* reduce the effectiveness. Read the rows of the figure one by one: which
-# activations lose the high learning rates, and which the low ones? What a network can lose is freedom in the choice of the learning rate.
+# Here the lesson's own words are careful: inconsistent use *can* reduce the effectiveness. The printed lines say which activations lose the low learning
+# rate and which lose the high one. An activation that loses at one of the two but not at its best learning rate has lost freedom in the choice of the rate,
+# not accuracy.
 #
 # ## What others found
 #
@@ -510,30 +542,31 @@ predictions.compare("04, inconsistent use", my_prediction, costs, why=(
 # | before | 0.474; 0.478 with gamma and beta | 0.603–0.607 |
 # | after | **0.499**; 0.493 with gamma and beta | 0.584–0.596 |
 #
-# In one column *after* is best. In the other column *before* is better than *after*, and *none* is best. The two columns do not contradict each other, nor what you saw:
-# the answer depends on the network and on its settings.
+# In the column of CaffeNet *after* is best. In the column of GoogLeNet *before* is better than *after*, and *none* is best. The two columns do not contradict
+# each other, and neither contradicts what you saw: the answer depends on the network and on its settings. (One run for each cell says nothing about luck, so
+# numbers as close as 0.474 and 0.478 count as alike.)
 #
 # - **For before:** Ioffe & Szegedy 2015 (arXiv:1502.03167, Section 3.2), who invented Batch Normalization.
-# - **Not so sure:** F. Chollet reports in 2016 that recent code by Christian (Szegedy) "applies relu before BN" (keras-team/keras#1802).
+# - **A sign that "after" is in use:** F. Chollet reports in 2016 that recent code by Christian (Szegedy) "applies relu before BN" (keras-team/keras#1802).
 # - **Against before:** Chen et al. 2019 (arXiv:1905.05928) advise not to place BatchNorm before ReLU.
 #
 # ## Explore
 #
 # Here is everything that was measured, one activation and one depth at a time. Find out:
 #
-# 1. With 2 layers, for which activations does "both" break down at the rates where "after" does?
-# 2. Follow "none" with ReLU and with tanh: which of the two endures higher learning rates with 2 layers? And with 4?
-# 3. With 4 layers, is there an activation with which "none" does not train at any rate? And with 2 layers?
+# 1. Choose 2 layers. Look at the highest learning rate, with each activation: where "after" breaks down, does "both" break down too?
+# 2. Look at "none" with 2 layers: does it train at higher learning rates with ReLU or with tanh? Does the same hold with 4 layers?
+# 3. Look at "none" with 4 layers: is there an activation with which it trains at no rate? Does the same hold with 2 layers?
 #
 # (The buttons work in a running notebook and on the course's site. Elsewhere you see a picture of the first position.)
 #
 # <details><summary>What to expect, and why (open this afterwards)</summary>
 #
-# 1. With tanh and sigmoid, if with any, and at the highest rate: in "both" as in "after" BatchNorm is the last part of a layer, so $\gamma$
-#    and $\beta$ can grow without a bound. With ReLU the order "before" has no bound either, so you should see no such difference.
-# 2. tanh, with 2 layers: it is bounded and ReLU is not. With more layers the bound helps less, because one saturated layer is enough
-#    to stop the gradient.
-# 3. Sigmoid: its derivative is at most 1/4, so four layers in a row leave the first one less than 1/256 of the gradient, by the
+# 1. Expect that "both" breaks down where "after" does, with tanh and with sigmoid. In both placements BatchNorm is the last part of a layer, so nothing bounds
+#    what the layer passes on. Only in the order "before" do tanh and sigmoid bound it. ReLU bounds it nowhere, so with ReLU the three placements should differ less.
+# 2. With 2 layers expect higher rates with tanh, because it is bounded and ReLU is not. With 4 layers the bound helps less, because one saturated layer is
+#    enough to stop the gradient.
+# 3. Expect it with a sigmoid: its derivative is at most 1/4, so four layers in a row leave the first one less than 1/256 of the gradient, by the
 #    activations alone. With 2 layers it is 1/16, which a high rate can make up for.
 #
 # </details>
@@ -573,7 +606,7 @@ card
 # %% [markdown]
 # ## Your predictions
 #
-# How many of your predictions in this notebook came true? A surprise is worth a second look: the name tells you its place.
+# How many of your predictions in this notebook came true? Look again at those that surprised you. The name of a prediction says what it was about.
 
 # %%
 predictions.summary()
@@ -581,7 +614,7 @@ predictions.summary()
 # %% [markdown]
 # ## What to take along
 #
-# - *Before* is the convention, and the more robust choice where weights or learning rates are extreme: a bounded activation stays bounded, and badly scaled weights are repaired in front of it.
+# - *Before* is the convention, and the more robust choice where initial weights or learning rates are very large: what a bounded activation passes on stays bounded, and badly scaled values are rescaled in front of it.
 # - Whether the order is *critical* depends on the learning rate: "after" takes larger steps at the same rate. Compare the two with each at its own best rate.
 # - A comparison of two designs at one learning rate measures the learning rate as much as the designs. Tune both.
 # - Use BatchNorm in every hidden layer: a layer without it passes on whatever scale its weights give, so fewer learning rates may work.

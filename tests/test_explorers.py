@@ -366,8 +366,9 @@ def test_the_placement_map_says_who_is_ahead():
     plot = placement_map(made_up_sweep())
     # 4 points at 0.1 count as alike, 85 at 1 do not; the star is at the best accuracy of either order.
     assert cells(plot) == ["★ −4", "before +85"] * 4
-    assert "In 4 of the 8 cells that train the two differ by less than 5 points, in 4 of the 4 starred" in plot.caption
-    assert "Before leads by more in 4, at learning rate 1." in plot.caption
+    assert "At least one order trains in 8 cells. In 4 of them the two differ by less than 5 points" in plot.caption
+    assert "and 4 of the 4 starred cells are among these." in plot.caption
+    assert "Before leads by 5 points or more in 4 cells, at learning rate 1." in plot.caption
     assert "After leads" not in plot.caption
 
 
@@ -380,7 +381,8 @@ def test_a_learning_rate_is_chosen_on_the_training_images():
 
 def test_the_placement_map_follows_its_margins():
     assert cells(placement_map(made_up_sweep(), decides=0.03))[0] == "★ after +4"
-    assert "After leads by more in 4, at learning rate 0.1." in placement_map(made_up_sweep(), decides=0.03).caption
+    caption = placement_map(made_up_sweep(), decides=0.03).caption
+    assert "After leads by 3 points or more in 4 cells, at learning rate 0.1." in caption
     assert "★ neither trains" in cells(placement_map(made_up_sweep(), trained=0.96))
 
 

@@ -85,15 +85,16 @@ def _describe_placements(rates, difference, learns, stars, decides):
     starred[np.arange(len(stars)), stars] = True
     points = f"{100 * decides:g} points"
     sentences = [
-        f"Each number is before minus after; ★ is where the better of the two does best on the training images. In "
-        f"{same.sum()} of the {learns.sum()} cells that train the two differ by less than {points}, in "
-        f"{(same & starred).sum()} of the {len(stars)} starred ones."
+        f"Each number is before minus after; ★ is where the better of the two does best on the training images. "
+        f"At least one order trains in {learns.sum()} cells. In {same.sum()} of them the two differ by less than "
+        f"{points}, and {(same & starred).sum()} of the {len(stars)} starred cells are among these."
     ]
     for name, ahead in (("Before", learns & (difference >= decides)), ("After", learns & (difference <= -decides))):
         columns = [f"{rate:g}" for rate, here in zip(rates, ahead.any(axis=0), strict=True) if here]
         if columns:
             listed = " and ".join(filter(None, [", ".join(columns[:-1]), columns[-1]]))
-            sentences.append(f"{name} leads by more in {ahead.sum()}, at learning rate {listed}.")
+            cells = "1 cell" if ahead.sum() == 1 else f"{ahead.sum()} cells"
+            sentences.append(f"{name} leads by {points} or more in {cells}, at learning rate {listed}.")
     return " ".join(sentences)
 
 
