@@ -661,7 +661,7 @@ axis.set(xlabel="training step", ylabel="rate / squared length", ylim=(0, None))
 axis.legend(frameon=False)
 ratio = {name: mean_interval(found[:, -1] / found[:, 0], unit="")
          for name, found in effective.items()}
-said = " and ".join(f"{one.mean:.2f} times {name}" for name, one in ratio.items())
+said = " and ".join(f"{one.mean:.2f} {name}" for name, one in ratio.items())
 plots.Plot(figure, "The effective rate after 600 steps, as a multiple of the first: "
            f"{said}. Lines are means of 8 seeds, bands 95 % intervals.")
 
@@ -732,7 +732,7 @@ def case(seed, size, wrong):
                        x_train=own.x_train[:size], y_train=labels[:size])
 
 
-cases = {f"{number} images, {wrong:.0%} of the labels anew": (number, wrong)
+cases = {f"{number} images, {100 * wrong:.0f} % of the labels anew": (number, wrong)
          for number in (len(dataset.x_train), 320) for wrong in (0, 0.2)}
 
 # %% [markdown]
@@ -786,8 +786,8 @@ print(f"the noise changes the test accuracy by at most {100 * largest:.1f} point
 print(f"normalising gained at most {100 * gain:.1f} points in the first sweep")
 
 # %% [markdown]
-# The two networks differ, so compare the two numbers only roughly. Both layers of the ghost batches normalise, so their
-# difference is the effect of the noise alone.
+# Both numbers are differences in test accuracy. The first one is the effect of the noise alone, because ghost batches and
+# whole batches are both normalised. The second one comes from another network, so compare the two only roughly.
 #
 # ## What to take along
 
