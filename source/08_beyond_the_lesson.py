@@ -9,8 +9,8 @@
 # taken its place in many networks. After this notebook you can
 #
 # - say which numbers share a mean in a batch of images, for Batch, Layer, Instance and Group Normalization;
-# - write all of them as one formula over different axes, forwards and backwards;
-# - choose one of them for a batch size, a network and a kind of data, and give the reason;
+# - write these layers as one formula over different axes, forwards and backwards;
+# - choose one of them for a batch size and a kind of data, and give the reason;
 # - show what Batch Normalization changes in the loss, in the learning rate and in the noise of training.
 
 # %% tags=["setup"]
@@ -45,15 +45,16 @@ means = {
 
 # %% [markdown]
 # The picture is drawn from these four functions. Rows are images, columns are channels, and the small cells inside are
-# the positions. Cells with the same number share a mean. **Look for** the direction in which a group extends: over the
-# images, or over the channels?
+# the positions. Cells with the same number share a mean. **Look for** the cells of one number: do they lie in several
+# images, in several channels, or in neither?
 
 # %%
 plots.shared_means(means, shape=(3, 2, 2, 4))
 
 # %% [markdown]
-# Only a group of Batch Normalization extends over several images. So only Batch Normalization lets the images of a batch
-# influence each other, and only Batch Normalization needs other statistics at inference.
+# Only in Batch Normalization do the cells of one number lie in several images. So only Batch Normalization lets the
+# images of a batch influence each other, and only Batch Normalization needs other statistics at inference than in
+# training.
 #
 # ## Images: one mean for each channel
 #
@@ -103,12 +104,14 @@ predictions.compare(
 # %% [markdown]
 # ## A small convolutional network
 #
-# Three convolutions, each followed by Batch Normalization or by nothing, and a Dense layer for the classes. Both networks
-# train for 150 steps at four learning rates, from 8 seeds. **Predict:** at how many of the four rates will every seed
-# train, without and with Batch Normalization?
+# Three convolutions, each followed by ReLU, and a Dense layer for the classes. One network has Batch Normalization between
+# each convolution and its ReLU, the other one has no normalisation. Both train for 150 steps at four learning rates, from
+# 8 seeds. A seed *trains* here if its test accuracy comes nine tenths of the way from guessing to the best mean among all
+# rates of both networks. **Predict:** at how many of the four rates will every seed train, without and with Batch
+# Normalization?
 
 # %%
-my_prediction = None  # two numbers, for example (4, 4)
+my_prediction = None  # (without, with), for example (4, 4)
 
 
 # %%
@@ -137,7 +140,8 @@ swept = {name: sweep(grid, partial(convnet, layer), images, **settings)
          for name, layer in networks.items()}
 
 # %% [markdown]
-# In the next figure, each small dot is one seed. **Look for** the rates at which all dots are above the dotted line.
+# In the next figure, each small dot is one seed. **Look for** the rates at which all dots of a network are above the dotted
+# line: there every seed trains.
 
 # %% tags=["nbval-ignore-output"]
 plots.learning_rate_sweep(swept)
@@ -154,21 +158,25 @@ print("with BatchNorm every seed trains at more rates:", trained[1] > trained[0]
 # %% tags=["nbval-ignore-output"]
 predictions.compare(
     "08, a small convolutional network", my_prediction, trained,
-    why="Compare the widths of the two ranges with the heights of the two best points: "
-    "normalisation can change either.",
+    why="BatchNorm can widen the range of rates at which every seed trains, raise the "
+    "best accuracy, or do both. Which is it in the figure?",
 )
 
 # %% [markdown]
-# Compare with [03](03_keras_sequential.ipynb), where Dense layers were asked the same question.
+# [03](03_keras_sequential.ipynb) asks the same question about Dense layers.
 #
 # ## The other normalisations: one formula, other axes
 #
-# Let $A$ be the axes of the mean. With $\mu$ and $\sigma^2$ for the mean and the variance over $A$, every layer computes
+# Let $A$ be the axes of the mean. With $\mu$ and $\sigma^2$ for the mean and the variance over $A$, every layer of the
+# picture computes
 #
 # $$\hat{x} = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} \qquad y = \gamma\,\hat{x} + \beta$$
 #
-# RMSNorm (Zhang & Sennrich 2019, arXiv:1910.07467) leaves the mean out: $\hat{x} = x / \sqrt{\overline{x^2} + \epsilon}$,
-# where $\overline{x^2}$ is the mean of the squares over $A$. Here are all of them in NumPy:
+# RMSNorm (Zhang & Sennrich 2019, arXiv:1910.07467) subtracts no mean: $\hat{x} = x / \sqrt{\overline{x^2} + \epsilon}$,
+# where $\overline{x^2}$ is the mean of the squares over $A$. In Keras it has a $\gamma$ and no $\beta$.
+#
+# Here are four of the layers in NumPy, with $\gamma = 1$ and $\beta = 0$, as in a new layer. (Instance Normalization is
+# Group Normalization with one channel in each group.)
 
 # %%
 def normalize_over(x, axes, centre=True, epsilon=1e-3):
@@ -191,8 +199,8 @@ numpy_layers = {
 }
 
 # %% [markdown]
-# And the same four in Keras. Layer Normalization for an image takes all three axes of the image; by default Keras takes
-# the last axis alone, as RMSNorm does here, and as transformers do.
+# And here are the same four in Keras. `LayerNormalization` takes its mean over the last axis alone unless we name other
+# axes. For an image we name all three axes of the image. RMSNorm keeps the last axis alone, as transformers do.
 
 # %%
 keras_layers = {
@@ -209,13 +217,13 @@ for name, layer in keras_layers.items():
 
 # %% [markdown]
 # The backward pass has one formula, too. Write $d\hat{x}$ for the gradient that arrives at $\hat{x}$ and an overline for
-# the mean over $A$. As in [02](02_batchnorm_from_scratch.ipynb), one path goes through $x$ itself, one through the mean,
-# one through the variance:
+# the mean over $A$. In the code $\gamma = 1$, so $d\hat{x}$ equals `dy`, the gradient at the output. As in
+# [02](02_batchnorm_from_scratch.ipynb), one path goes through $x$ itself, one through the mean, one through the variance:
 #
 # $$dx = \frac{1}{\sqrt{\sigma^2 + \epsilon}}
 # \left( d\hat{x} - \overline{d\hat{x}} - \hat{x} \cdot \overline{d\hat{x}\,\hat{x}} \right)$$
 #
-# RMSNorm has no mean, so the term $\overline{d\hat{x}}$ drops out.
+# RMSNorm subtracts no mean, so the term $\overline{d\hat{x}}$ drops out, and $\overline{x^2}$ takes the place of $\sigma^2$.
 
 # %%
 def gradient_over(dy, x, axes, centre=True, epsilon=1e-3):
@@ -250,9 +258,14 @@ for name, layer in keras_layers.items():
 # %% [markdown]
 # ## What each of them does in training and at inference
 #
-# Four questions to each layer, answered by trying: does an image's output change if its neighbours in the batch change,
-# in training and at inference? Does the output change if we multiply all inputs by 10, or add 10 to them?
-# **Predict:** which of the four layers gives another output after 10 was added to all inputs?
+# Four questions to each layer, answered by trying. Does the output for an image change
+#
+# - in training, if the *other* images of its batch change?
+# - at inference, if the other images change?
+# - in training, if all inputs are multiplied by 10?
+# - in training, if 10 is added to all inputs?
+#
+# **Predict**, for the last question: which of the four layers give another output?
 
 # %%
 my_prediction = None  # a set of names, for example {"BatchNorm"}
@@ -263,42 +276,45 @@ def same(a, b):
     return bool(np.allclose(a, b, atol=1e-2))
 
 
-others = np.concatenate([x[:1], 5 * x[1:]])  # the same first image, other neighbours
+others = np.concatenate([x[:1], 5 * x[1:]])  # the same first image, other images
 answers = {}
 for name, layer in keras_layers.items():
     layer = layer()
     y = layer(x, training=True)
     answers[name] = {
-        "neighbours, training": not same(y[:1], layer(others, training=True)[:1]),
-        "neighbours, inference": not same(layer(x)[:1], layer(others)[:1]),
-        "times 10": not same(y, layer(10 * x, training=True)),
-        "plus 10": not same(y, layer(x + 10, training=True)),
+        "others, training": not same(y[:1], layer(others, training=True)[:1]),
+        "others, inference": not same(layer(x)[:1], layer(others)[:1]),
+        "times 10, training": not same(y, layer(10 * x, training=True)),
+        "plus 10, training": not same(y, layer(x + 10, training=True)),
     }
-print("changes with:", " " * 4, "   ".join(answers["BatchNorm"]))
+print("changes: ", *(f"{question:>18}" for question in answers["BatchNorm"]))
 for name, found in answers.items():
-    print(f"{name:20}", *(f"{predictions.in_words(one):^20}" for one in found.values()))
+    print(f"{name:9}", *(f"{predictions.in_words(one):>18}" for one in found.values()))
 
 # %%
 predictions.compare(
     "08, training and inference", my_prediction,
-    {name for name, found in answers.items() if found["plus 10"]},
-    why="All layers that subtract a mean remove a constant. RMSNorm subtracts nothing, "
-    "so a constant stays in its output.",
+    {name for name, found in answers.items() if found["plus 10, training"]},
+    why="In training, every layer that subtracts the mean of its inputs removes a "
+    "constant. RMSNorm subtracts nothing, so a constant changes its output.",
 )
 
 # %% [markdown]
-# Read the first column: Batch Normalization is the only layer whose output for one image depends on the other images of
-# the batch, and only in training. At inference Batch Normalization uses its moving statistics instead. The other three compute the same
-# thing in both modes, so they keep no moving statistics, and none of the traps of
+# Read the first two columns: Batch Normalization is the only layer whose output for one image depends on the other images
+# of the batch, and only in training. At inference Batch Normalization uses its moving statistics instead. The other three
+# layers compute the same thing in both modes, so they keep no moving statistics, and none of the traps of
 # [05](05_training_and_inference.ipynb) exists for them.
 #
 # ## Batch sizes from 2 to 64
 #
 # With a small batch, the statistics of Batch Normalization come from few images. Wu & He (2018, arXiv:1803.08494) trained
-# a large network on ImageNet: from batches of 32 to batches of 2, its error with Batch Normalization rose by about ten
-# points, and with Group Normalization hardly at all. Here is the same comparison for our small network. Every network
-# sees 1200 images, so small batches make more steps. Each has its best of three learning rates by its accuracy on the
-# *training* images. **Predict:** with batches of 2, which of the three is ahead?
+# a ResNet-50 on ImageNet: from batches of 32 to batches of 2, its error with Batch Normalization rose by about eleven
+# points, and with Group Normalization hardly at all.
+#
+# Here are Batch, Group and Layer Normalization in our small network. Every network sees about 1200 images, so small batches
+# make more steps. Each has its best of three learning rates by its accuracy on the *training* images. **Predict:** with
+# batches of 2, which of the three has the highest test accuracy? A layer is *ahead* here if its paired difference to each
+# of the other two has an interval above 0; otherwise the answer is "undecided".
 
 # %%
 my_prediction = None  # "BatchNorm", "GroupNorm", "LayerNorm" or "undecided"
@@ -324,6 +340,12 @@ def best_rate(name, batch_size):
 by_size = {
     name: {size: best_rate(name, size) for size in batch_sizes} for name in layers
 }
+
+# %% [markdown]
+# In the next figure, compare the lines with each other and not the left with the right: with large batches the networks
+# made fewer steps. The solid line has statistics that were computed again at the end, from training images. The dotted line
+# has the moving averages of the same networks. After few steps these averages still hold much of their initial values, as
+# [05](05_training_and_inference.ipynb) explains.
 
 # %% jupyter={"source_hidden": true} cellView="form" tags=["nbval-ignore-output", "hide-input"]
 # Draws test accuracy against batch size, a line a layer, with moving averages beside.
@@ -354,8 +376,8 @@ first = max(small, key=lambda name: small[name].mean())
 lead = [paired_difference(small[first], small[name]).low for name in {*small} - {first}]
 predictions.compare(
     "08, batch sizes", my_prediction, first if min(lead) > 0 else "undecided",
-    why="Many people expect BatchNorm to fail here. But a batch of 2 images gives each "
-    "channel two numbers for every position, so its mean rests on many numbers.",
+    why="Many people expect BatchNorm to fail with batches of 2. But the mean of a "
+    "channel goes over the positions as well, so it rests on more than 2 numbers.",
 )
 
 # %%
@@ -366,24 +388,32 @@ print("numbers behind each mean in a batch of 2 images, layer by layer:", *behin
 print("in a Dense layer:                                              ", 2)
 
 # %% [markdown]
-# So the batch size alone does not say how noisy the statistics are. The number of values behind a mean is
-# $N \cdot H \cdot W$ for a convolution and only $N$ for a Dense layer, where
-# [05](05_training_and_inference.ipynb) measures what small batches cost. In the large networks of Wu & He the last layers
-# have few positions, the networks have many layers, and the images of a detector come one or two at a time.
+# So the batch size alone does not say how noisy the statistics are. A mean is taken over $N \cdot H \cdot W$ numbers for a
+# convolution and over only $N$ for a Dense layer, where [05](05_training_and_inference.ipynb) measures what small batches
+# cost.
+#
+# The number of values does not say it alone either. In the ResNet-50 of Wu & He the last layers have $7 \times 7$ positions,
+# so even with 2 images a mean rests on 98 numbers, and the small batches did harm all the same. Positions of one image are
+# similar, so 98 numbers from 2 images say less than 98 numbers from 98 images. That network is also much deeper than ours
+# and trains far longer, so our result does not carry over to it. Small batches are common where images are large and fill
+# the memory, as when objects are to be found in them.
 #
 # <details>
 # <summary>Why transformers use Layer Normalization or RMSNorm</summary>
 #
-# A language model gets sequences of different lengths, and short ones are filled up with empty positions. Means over the
-# batch would depend on how much is filled up. Besides, a model that writes a text produces one position after the other,
-# so at inference there is no batch to take a mean over. Layer Normalization and RMSNorm look at one position alone. The
-# next cell shows the first point: the same sequence with more empty positions behind it.
+# A language model gets sequences of different lengths, and short ones are filled up with empty positions. A mean over the
+# batch would depend on how much is filled up. Besides, a model that learns to predict the next word must not see the words
+# after a position, and a mean over all positions would tell it about them. Layer Normalization and RMSNorm look at one
+# position alone.
 #
 # </details>
+#
+# The next cell normalises four sequences twice, the second time with six empty positions after each. **Look for** whether
+# the empty positions change the result at the other six.
 
 # %%
 sequences = random.normal(1, 1, (4, 6, 8))  # sequence, position, feature
-longer = np.pad(sequences, ((0, 0), (0, 6), (0, 0)))  # six empty positions behind each
+longer = np.pad(sequences, ((0, 0), (0, 6), (0, 0)))  # six empty positions after each
 per_feature = {"BatchNorm": (0, 1), "LayerNorm": 2}
 for name, axes in per_feature.items():
     before = normalize_over(sequences, axes)
@@ -392,13 +422,21 @@ for name, axes in per_feature.items():
     print(f"{name}: empty positions change the others:", changed)
 
 # %% [markdown]
+# **Which one, then?**
+#
+# - *Images, many in a batch:* Batch Normalization. At inference it costs nothing, because it can be folded into the
+#   convolution in front of it, as an exercise of [07](07_exercises.ipynb) folds it into a Dense layer.
+# - *Images, few in a batch:* Group Normalization, because its means do not depend on the batch.
+# - *Sequences:* Layer Normalization or RMSNorm, because their means depend neither on the batch nor on the length.
+
+# %% [markdown]
 # ## What Batch Normalization really changes: (a) the loss along the gradient
 #
 # A gradient says how the loss falls for a very small step. How far can we trust it? Santurkar and others (2018,
 # arXiv:1805.11604) took steps of several sizes $\eta$ along the gradient $g$ and looked at the loss
-# $L(w - \eta\,g)$ behind each. The next cells do it with the course's network of three Dense layers. At every tenth
-# training step we try a half, one, two and four times the learning rate on the same batch. **Predict:** four times the
-# step, with and without Batch Normalization: is the loss lower or higher than before the step?
+# $L(w - \eta\,g)$ after each. The next cells do it with the course's network of three hidden Dense layers. At every tenth
+# training step we try a half, one, two and four times the learning rate on the same batch. **Predict:** after a step at four
+# times the rate, with and without Batch Normalization: is the loss lower or higher than before the step?
 
 # %%
 my_prediction = None  # (with, without), for example ("lower", "lower")
@@ -440,7 +478,7 @@ def move(model, start, gradients, step_size):
 
 
 def try_step_sizes(model, loss_and_gradients, x, y, loss, gradients):
-    """For each factor: the loss behind the step, and how much the gradient changed."""
+    """For each factor: the loss after / before, and how much the gradient changed."""
     start = [variable.numpy() for variable in model.trainable_variables]
     found = []
     for factor in factors:
@@ -478,11 +516,14 @@ along = {"BatchNorm": along_the_gradient("before"),
          "no normalisation": along_the_gradient("none")}
 
 # %% [markdown]
-# The next figure shows, for both networks, the range from the lowest to the highest loss behind the four steps. 1 is the
-# loss before the step. **Look for** the part of a band that lies above 1: there the step went too far.
+# In the next figure, the left panel shows for each network the range from the lowest to the highest loss after the four
+# steps, as a multiple of the loss before them. **Look for** the part of a band that lies above 1: there a step went too far.
+#
+# The right panel shows how much the gradient changes: the length of its largest change over the four steps, divided by the
+# length of the gradient itself. The smaller this number, the further the gradient can be trusted.
 
 # %% jupyter={"source_hidden": true} cellView="form" tags=["nbval-ignore-output", "hide-input"]
-# Draws the loss behind steps of four sizes, and how much the gradient changes there.
+# Draws the loss after steps of four sizes, and how much the gradient changes there.
 figure, (left, right) = plots.new_figure(1, 2, width=9, height=3.6)
 at = np.arange(0, steps, 10)
 for i, (name, found) in enumerate(along.items()):
@@ -494,37 +535,39 @@ for i, (name, found) in enumerate(along.items()):
               for k, step in enumerate(at)}
     plots.interval_band(right, change, i, name)
 left.axhline(1, color="black", linewidth=0.8)
-left.set(yscale="log", xlabel="training step", ylabel="loss behind / before (log)")
+left.set(yscale="log", xlabel="training step", ylabel="loss after / before (log)")
 right.set(xlabel="training step", ylabel="gradient's change / gradient", ylim=(0, None))
 left.legend(frameon=False, loc="upper left")
 four = {name: np.median(found[:, 3:, -1, 0]) for name, found in along.items()}
-said = "; ".join(f"{name}: {value:.2f} times the loss" for name, value in four.items())
-plots.Plot(figure, f"Four times the step, medians from step 30 on: {said}. "
-           f"Rate {rate}. Left: medians of 8 seeds, right: means, 95 % intervals.")
+said = " and by ".join(f"{value:.2f} with {name}" for name, value in four.items())
+plots.Plot(figure, f"From step 30 on, a step at four times the rate {rate} multiplies "
+           f"the loss by {said}. Medians of 8 seeds; right: means, 95 % intervals.")
 
 # %%
 later = {name: mean_interval(found[:, 3:, -1, 0].mean(axis=1), unit="")
          for name, found in along.items()}
 sides = {name: "lower" if one.high < 1 else "higher" if one.low > 1 else "undecided"
          for name, one in later.items()}
-print("four times the step, from step 30 on, loss lower or higher:", sides)
+print("four times the rate, from step 30 on, loss lower or higher:", sides)
 predictions.compare(
     "08, the loss along the gradient", my_prediction, tuple(sides.values()),
-    why="A gradient describes the loss at one point. Where the loss is still lower "
-    "four times as far away, that description holds further: larger steps are safe.",
+    why="A gradient describes the loss at one point. If the loss is lower four times "
+    "as far away too, a larger step helps. If it is higher, the step is too long.",
 )
 
 # %% [markdown]
-# Santurkar and others call the loss *smoother*. This is today's most accepted reason why Batch Normalization allows
-# higher learning rates; the shift of distributions from [01](01_internal_covariate_shift.ipynb) is not needed for it.
+# Santurkar and others call the loss *smoother* with Batch Normalization, and give that as the reason why it allows higher
+# learning rates. Their reason does not rest on the shift of distributions from
+# [01](01_internal_covariate_shift.ipynb).
 #
 # ## (b) Weight decay becomes a learning rate
 #
 # Multiply a kernel $w$ in front of Batch Normalization by 10. The outputs of the convolution or Dense layer become ten
-# times as large, and so does their standard deviation, so the normalised output stays:
+# times as large, and so does their standard deviation, so the normalised output stays the same. With any $c > 0$ for the 10,
+# and $\nabla L\big|_w$ for the gradient of the loss at the kernel $w$:
 #
-# $$\operatorname{BN}(x \cdot c\,w) = \operatorname{BN}(x \cdot w) \quad \text{for } c > 0
-# \qquad\Rightarrow\qquad \frac{\partial L}{\partial w}(c\,w) = \frac{1}{c}\,\frac{\partial L}{\partial w}(w)$$
+# $$\operatorname{BN}(x \cdot c\,w) = \operatorname{BN}(x \cdot w)
+# \qquad\Rightarrow\qquad \nabla L\,\big|_{c\,w} = \frac{1}{c}\; \nabla L\,\big|_{w}$$
 #
 # **Predict:** by which factor does the gradient change if the kernel is ten times as large?
 
@@ -547,7 +590,7 @@ def output_and_gradient(scale):
 
 # %%
 (y, gradient), (y_10, gradient_10) = output_and_gradient(1), output_and_gradient(10)
-print("the output stays:", np.allclose(y, y_10, atol=1e-3))
+print("the output stays the same:", np.allclose(y, y_10, atol=1e-3))
 factor = float(np.sum(gradient * gradient_10) / np.sum(gradient**2))
 predictions.compare(
     "08, ten times the kernel", my_prediction, round(factor, 3), within=0.001,
@@ -557,10 +600,13 @@ predictions.compare(
 
 # %% [markdown]
 # So the length of such a kernel has no effect on the output, and the gradient has no component along the kernel. But the
-# length decides how far a step turns the kernel: with the learning rate $\eta$ a step turns it like a step at the
-# **effective learning rate** $\eta / \lVert w \rVert^2$ turns a kernel of length 1 (van Laarhoven 2017, arXiv:1706.05350).
-# Without weight decay a kernel can only grow, because every step is at a right angle to it. Weight decay $\lambda$ makes it
-# shorter:
+# length decides how far a step turns the kernel. A step at the rate $\eta$ turns a kernel $w$ as far as a step at the rate
+# $\eta / \lVert w \rVert^2$ turns a kernel of length 1. This quotient is the **effective learning rate** (van Laarhoven
+# 2017, arXiv:1706.05350).
+#
+# Without weight decay such a kernel can only grow, because every step is at a right angle to it, and its effective learning
+# rate can only fall. (Arora and others, 2019, arXiv:1812.03981, show that training therefore converges even if $\eta$ stays
+# the same.) Weight decay $\lambda$ makes the kernel shorter:
 #
 # $$w \leftarrow w - \eta\,(g + \lambda w)$$
 #
@@ -602,8 +648,8 @@ def effective_rates(decay, rate=0.1, steps=600):
     return np.array(found)
 
 
-effective = {"no weight decay": effective_rates(0.0),
-             "weight decay 0.01": effective_rates(0.01)}
+effective = {"without weight decay": effective_rates(0.0),
+             "with weight decay 0.01": effective_rates(0.01)}
 
 # %% jupyter={"source_hidden": true} cellView="form" tags=["nbval-ignore-output", "hide-input"]
 # Draws the effective learning rate over the steps of training.
@@ -615,30 +661,30 @@ axis.set(xlabel="training step", ylabel="rate / squared length", ylim=(0, None))
 axis.legend(frameon=False)
 ratio = {name: mean_interval(found[:, -1] / found[:, 0], unit="")
          for name, found in effective.items()}
-said = "; ".join(f"{name}: {one.mean:.2f} times it" for name, one in ratio.items())
-plots.Plot(figure, f"The effective rate after 600 steps, beside the first: {said}. "
-           "Lines are means of 8 seeds, bands 95 % intervals.")
+said = " and ".join(f"{one.mean:.2f} {name}" for name, one in ratio.items())
+plots.Plot(figure, "The effective rate after 600 steps, as a multiple of the first: "
+           f"{said}. Lines are means of 8 seeds, bands 95 % intervals.")
 
 # %%
 directions = {name: "fall" if one.high < 1 else "rise" if one.low > 1 else "stay"
               for name, one in ratio.items()}
 print(directions)
 predictions.compare(
-    "08, weight decay", my_prediction, directions["weight decay 0.01"],
-    why="Weight decay cannot make the layer's output smaller: the normalisation undoes "
-    "that. But the kernel gets shorter, so every step turns the kernel further.",
+    "08, weight decay", my_prediction, directions["with weight decay 0.01"],
+    why="Weight decay cannot make the layer's output smaller, because normalisation "
+    "undoes that. But it makes the kernel shorter, so every step turns it further.",
 )
 
 # %% [markdown]
-# So with Batch Normalization, weight decay on a kernel does not keep the function simple, as weight decay does elsewhere. Weight decay sets
-# a learning rate instead. (Arora and others, 2019, arXiv:1812.03981, follow this to its end.)
+# So with Batch Normalization, weight decay on a kernel does not make the layer's output smaller. Weight decay raises the
+# effective learning rate.
 #
 # ## (c) The noise alone: ghost batches
 #
-# In a small batch, two things are small at once: the batch behind the *gradient* and the batch behind the *statistics*.
-# Hoffer and others (2017, arXiv:1705.08741) take them apart. A **ghost batch** is a part of a large batch with statistics
-# of its own: the gradient comes from 160 images, but each mean from 16 of them. So the statistics are noisy, and all
-# else is equal. Here is the layer:
+# A small batch has two effects at once: the *gradient* comes from few images, and so do the *statistics*. Hoffer and others
+# (2017, arXiv:1705.08741) take the two apart. A **ghost batch** is a part of a large batch with statistics of its own: the
+# gradient comes from 160 images, but each mean from 16 of them. So the statistics are noisier than those of whole batches of
+# 160, and all else is equal. Here is the layer:
 
 # %%
 class GhostBatchNormalization(keras.layers.BatchNormalization):
@@ -658,9 +704,10 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
 
 # %% [markdown]
 # Noise can keep a network from memorising its training images, as Dropout does in
-# [06](06_batchnorm_vs_dropout.ipynb), so we look at four cases: all training images or 320 of them, labels as they are or
-# one in five of them wrong. **Predict:** in how many of the four cases does the noise of ghost batches clearly change the
-# test accuracy?
+# [06](06_batchnorm_vs_dropout.ipynb), so we look at four cases: all training images or 320 of them, with the labels as they
+# are or with one label in five drawn anew. (A few of the labels drawn anew are right by chance.) The noise *clearly* changes
+# the test accuracy if the interval of the paired difference, ghost minus whole batches, does not contain 0. **Predict:** in
+# how many of the four cases does it?
 
 # %%
 my_prediction = None  # a number from 0 to 4
@@ -676,7 +723,7 @@ def network(normalization):
 
 
 def case(seed, size, wrong):
-    """Another split for each seed, its first images, and a share of wrong labels."""
+    """Another split for each seed, its first images, some labels drawn anew."""
     own, random = load(seed=seed), np.random.default_rng(seed)
     labels = own.y_train.copy()
     changed = random.random(len(labels)) < wrong
@@ -685,12 +732,12 @@ def case(seed, size, wrong):
                        x_train=own.x_train[:size], y_train=labels[:size])
 
 
-cases = {f"{number} images, {'wrong' if wrong else 'right'} labels": (number, wrong)
+cases = {f"{number} images, {100 * wrong:.0f} % of the labels anew": (number, wrong)
          for number in (len(dataset.x_train), 320) for wrong in (0, 0.2)}
 
 # %% [markdown]
 # Both layers train at two learning rates. For each seed, the rate is the one that is best on the *other* seven seeds,
-# so that no network's own test images choose its rate.
+# so that no network chooses its rate by its own test accuracy.
 
 # %% tags=["nbval-ignore-output"]
 def test_accuracy(normalization, number, wrong):
@@ -718,15 +765,29 @@ plots.interval_rows(noise, xlabel="ghost − whole batches, test accuracy (point
 clear = sum(one.low > 0 or one.high < 0 for one in noise.values())
 predictions.compare(
     "08, ghost batches", my_prediction, clear,
-    why="Noise in the statistics keeps a network from fitting its training images "
-    "exactly, so it can help where a network would memorise. An interval with 0 in it "
-    "says nothing.",
+    why="Noise in the statistics makes it harder to fit the training images exactly. "
+    "That can help or harm. An interval with 0 in it does not say which of the two.",
 )
 
 # %% [markdown]
-# Compare the size of these differences with what Batch Normalization itself changes in [03](03_keras_sequential.ipynb) and
-# in (a) above. Most of what Batch Normalization does for training comes from the normalisation; its noise is an extra that
-# can help or hurt.
+# Memorising is easiest in the last row of the figure, where the images are few and some labels follow no rule. The next cell
+# says for each row whether the noise helps. Then it sets the noise beside the normalisation: how much did Batch
+# Normalization gain in the first sweep of this notebook, at the rate at which it gained most?
+
+# %% tags=["nbval-ignore-output"]
+for name, one in noise.items():
+    effect = "helps" if one.low > 0 else "harms" if one.high < 0 else "no clear effect"
+    print(f"noise, {name}: {effect}")
+means = {name: [runs.recomputed.test_accuracy[:, -1].mean() for runs in one.runs]
+         for name, one in swept.items()}
+gain = np.subtract(means["BatchNorm"], means["no normalisation"]).max()
+largest = max(abs(one.mean) for one in noise.values())
+print(f"the noise changes the test accuracy by at most {100 * largest:.1f} points")
+print(f"normalising gained at most {100 * gain:.1f} points in the first sweep")
+
+# %% [markdown]
+# Both numbers are differences in test accuracy. The first one is the effect of the noise alone, because ghost batches and
+# whole batches are both normalised. The second one comes from another network, so compare the two only roughly.
 #
 # ## What to take along
 
@@ -734,12 +795,13 @@ predictions.compare(
 predictions.summary()
 
 # %% [markdown]
-# - All normalisations are one formula. They differ in the axes of the mean, and in whether they subtract it.
+# - These normalisations are one formula. They differ in the axes of the mean, and in whether they subtract it.
 # - For images, Batch Normalization has one mean and one variance for each channel, over all images and positions.
 # - Only Batch Normalization lets the examples of a batch influence each other, so only Batch Normalization needs moving
 #   statistics.
-# - With Batch Normalization the loss along the gradient stays close to what the gradient promises, the length of a kernel
-#   turns into a learning rate, and the noise of small batches is an effect of its own.
+# - Batch Normalization changes how long a step along the gradient may be before the loss rises. It makes the length of a
+#   kernel act on the learning rate instead of the output. And the noise of its statistics has an effect of its own, which
+#   ghost batches show apart from the noise of the gradient.
 #
 # ## Where to go next
 #

@@ -2,18 +2,19 @@
 # # 9 · Very deep networks
 #
 # **Time:** about 25 minutes · **Before this:** [03 · Batch Normalization in Keras](03_keras_sequential.ipynb);
-# the [exercises](07_exercises.ipynb) come first, this notebook is optional
+# the [exercises](07_exercises.ipynb) come first, because this notebook is optional
 #
 # The lesson begins with a large claim:
 #
 # > **The lesson:** Batch Normalization is one of the most important breakthroughs that made very deep neural networks practical.
 #
 # Networks of 100 layers became practical in the years after 2015. But two other things came with Batch Normalization:
-# the *skip connection*, and initial weights chosen for depth. After this notebook you can
+# the *skip connection*, and initial weights chosen for depth. This notebook varies normalisation and skip connections; all
+# networks have the same kind of initial weights. After this notebook you can
 #
-# - say what each of the three does to a signal that goes through 40 layers, with a formula and a figure;
-# - say which of them a very deep network needs, and which can stand in for Batch Normalization;
-# - explain why Batch Normalization makes a residual branch small where the network is deep.
+# - say what a skip connection does to the size of a signal, with and without Batch Normalization, in a formula and a figure;
+# - explain why with Batch Normalization a deep branch is small *compared with its signal*;
+# - say what our very deep networks need to train, and what can stand in for Batch Normalization.
 
 # %% tags=["setup"]
 import helpers  # noqa: F401
@@ -22,13 +23,15 @@ import helpers  # noqa: F401
 # ## A network of 40 layers
 #
 # A **plain** network passes its signal through one layer after the other. A **residual** network (He and others, 2015)
-# adds to the signal what a small *branch* makes of it. With $x_k$ for the signal behind block $k$ and $f_k$ for the
-# branch of that block:
+# has *branches* of a few layers beside the signal, and adds the output of each branch to the signal. A branch and its sum
+# are a *block*. With $x_k$ for the signal after block $k$ and $f_k$ for the branch of that block:
 #
 # $$\text{plain: } x_k = f_k(x_{k-1}) \qquad\qquad \text{residual: } x_k = x_{k-1} + f_k(x_{k-1})$$
 #
 # Here a branch is twice the same three layers: normalisation (or none), ReLU, Dense. All networks have 32 units a
-# layer and He's initial weights. The code below builds the residual network with 6 layers, so that you can read it.
+# layer and He's initial weights. Only the hidden Dense layers count as layers: one, then two in each block, then one. The
+# output layer is not counted. The code below builds a residual network of 6 layers, so that you can read it. It has two
+# blocks, and each ends with `Add`.
 
 # %%
 from helpers import environment
@@ -50,12 +53,13 @@ for layer in small.layers:
 # %% [markdown]
 # ## Before the first step: how large is a branch?
 #
-# Feed a new network of 40 layers with images and compare, in each block, the standard deviation of the branch with that
-# of the signal beside it. **Predict:** in the last of the 19 blocks, how large is the branch, as a multiple of the
-# signal, without normalisation and with Batch Normalization?
+# A network of 40 layers has one layer, 19 blocks of two, and one layer. Feed a new one with images and compare, in each
+# block, two standard deviations: that of the branch and that of the signal to which it is added. **Predict:** in the last
+# of the 19 blocks, how large is the branch, as a multiple of that signal, without normalisation and with Batch
+# Normalization?
 
 # %%
-my_prediction = None  # two numbers, for example (1, 1)
+my_prediction = None  # (without, with), for example (1, 1)
 
 # %%
 import numpy as np
@@ -91,8 +95,9 @@ growth = {
 }
 
 # %% [markdown]
-# The next figure has the blocks from left to right. On the left is the size of the signal on a log scale, on the right
-# the branch as a multiple of the signal. Thin lines are the seeds.
+# The next figure has the blocks from left to right. The left panel shows the size (standard deviation) of the signal that
+# enters each block, on a log scale. The right panel shows the branch as a multiple of that signal. Thin lines are the seeds,
+# thick lines their medians. **Look for** the panel in which Batch Normalization falls with the depth.
 
 # %% jupyter={"source_hidden": true} cellView="form" tags=["nbval-ignore-output", "hide-input"]
 # Draws the size of the signal, and of the branch beside it, block by block.
@@ -111,15 +116,16 @@ right.set(xlabel="block", ylabel="branch / signal", ylim=(0, None))
 for axis in (left, right):
     axis.set_xticks([1, 5, 10, 15, 19])
 right.legend(frameon=False)
-said = (f"{name}: from first to last block the signal grows {growth[name]:.3g} times; "
-        f"the last branch is {last[name]:.2f} times its signal" for name in sizes)
-plots.Plot(figure, "; ".join(said) + ". Medians of 8 seeds. Dotted: the theory.")
+said = (f"With {name}, the last signal is {growth[name]:.3g} times as large as the "
+        f"first, and the last branch {last[name]:.2f} times as large as its signal."
+        for name in sizes)
+plots.Plot(figure, " ".join(said) + " Medians of 8 seeds. Dotted: the theory below.")
 
 # %%
 signal = sizes["no normalisation"][:, 0]
 print("without normalisation every branch is more than half as large as its signal:",
       bool((np.median(ratio["no normalisation"], axis=0) > 0.5).all()))
-print("with BatchNorm the last branch is less than half as large, in every seed:   ",
+print("with BatchNorm the last branch is less than half as large as its signal:    ",
       bool((ratio["BatchNorm"][:, -1] < 0.5).all()))
 print("without normalisation the signal grows more than tenfold, in every seed:    ",
       bool((signal[:, -1] > 10 * signal[:, 0]).all()))
@@ -134,31 +140,51 @@ predictions.compare(
 )
 
 # %% [markdown]
-# Here is why. Without normalisation, a branch with He's weights has about the same variance as its input, and the sum of
-# both about twice that variance. Nineteen doublings make the variance $2^{19}$ times larger, and the output with it.
+# Here is why. Without normalisation, a branch with He's weights has about the same variance as its input, so the sum of the
+# branch and the signal has about twice the variance of the signal. Nineteen blocks make the variance $2^{19}$ times as large
+# and the standard deviation, which the figure shows, $2^{9.5} \approx 720$ times. (Between the signals that enter the first
+# and the last block there are 18 doublings, so the standard deviation grows about 500 times. That holds on average only:
+# with 32 units a layer, single networks differ much, as the thin lines show.)
 #
 # Batch Normalization at the beginning of the branch divides by the standard deviation of the signal. So every branch has
-# a variance near 1, however large the signal has become, and each block *adds* 1:
+# a variance near 1, however large the signal has become, and each block *adds* about 1 to the variance. For a deep block
+# $k$:
 #
 # $$\operatorname{Var}(x_k) \approx \operatorname{Var}(x_{k-1}) + 1 \approx k
-# \qquad\Rightarrow\qquad \frac{\text{branch}}{\text{signal}} \approx \frac{1}{\sqrt{k}}$$
+# \qquad\Rightarrow\qquad \frac{\operatorname{Std}(f_k)}{\operatorname{Std}(x_{k-1})} \approx \frac{1}{\sqrt{k}}$$
 #
-# So the deeper a block stands, the less it changes the signal at the start: the network begins almost as a shallow one.
-# (De & Smith, 2020, arXiv:2002.10444.) If *that* is what counts, one should be able to have it without Batch
-# Normalization. The simplest way is a learned factor at the end of each branch that starts at 0. They call it
-# **SkipInit**. At the start such a network is just its first and its last layers.
+# In front of the first block the variance is about 2 already, because the mean square of the pixels is 1 and He's weights
+# double it. So the measured points begin near $1/\sqrt{2}$ and approach the dotted line from below.
 #
-# ## Which of them does a very deep network need?
+# So in a new network, the deeper a block stands, the less it changes the signal: the network begins almost as a shallow one
+# (De & Smith, 2020, arXiv:2002.10444). If small branches are what counts, Batch Normalization is not needed for them. De &
+# Smith multiply the end of each branch by a learned factor that is 0 at first, and call this **SkipInit**. A new network of
+# this kind computes what its first and its last layers alone would compute.
 #
-# Six networks of 40 layers, and the same with 20. Each has its own best of three learning rates, chosen by its accuracy
-# on the *training* images, and 8 seeds. **Predict:** which of the six will train with 40 layers?
+# ## What does a very deep network need?
+#
+# We compare six networks, with 40 and with 20 layers:
+#
+# | name | skip connections | normalisation | the branch starts |
+# |---|---|---|---|
+# | `plain` | no | none | with He's weights |
+# | `plain + BatchNorm` | no | Batch Normalization | with He's weights |
+# | `residual` | yes | none | with He's weights |
+# | `residual + zero start` | yes | none | at 0 (SkipInit) |
+# | `residual + LayerNorm` | yes | Layer Normalization | with He's weights |
+# | `residual + BatchNorm` | yes | Batch Normalization | with He's weights |
+#
+# Each network has its own best of three learning rates, chosen by its accuracy on the *training* images, and 8 seeds. As its
+# measure we take the share of the way from guessing (0) to the best of the six networks of the same depth (1), in test
+# accuracy. A network **trains** if the whole interval of this share lies above 0.8, and does *not* train if it lies below
+# 0.5. **Predict:** which of the six will train with 40 layers?
 
 # %%
-my_prediction = None  # a set of their names, for example {"residual, BatchNorm"}
+my_prediction = None  # a set of names, for example {"residual + BatchNorm"}
 
 # %% [markdown]
-# Each network is trained for 120 steps of 32 images. The cell takes about a minute and a half on two cores, most of it
-# TensorFlow's work to set up networks of so many layers.
+# Each network makes 120 steps of 32 images. The cell after the next takes about a minute and a half on two cores, most of
+# it TensorFlow's work to set up networks of so many layers.
 
 # %% tags=["nbval-ignore-output"]
 from functools import partial
@@ -167,12 +193,13 @@ from helpers.training import sweep
 
 networks = {
     "plain": {"normalization": "none", "skip": False},
-    "plain, BatchNorm": {"normalization": "batch", "skip": False},
+    "plain + BatchNorm": {"normalization": "batch", "skip": False},
     "residual": {"normalization": "none"},
-    "residual, branch starts at 0": {"normalization": "none", "zero_branch": True},
-    "residual, LayerNorm": {"normalization": "layer"},
-    "residual, BatchNorm": {"normalization": "batch"},
+    "residual + zero start": {"normalization": "none", "zero_branch": True},
+    "residual + LayerNorm": {"normalization": "layer"},
+    "residual + BatchNorm": {"normalization": "batch"},
 }
+
 # %% tags=["nbval-ignore-output"]
 rates = {
     "none": [0.001, 0.01, 0.1], "batch": [0.03, 0.1, 0.5], "layer": [0.03, 0.1, 0.3]
@@ -196,7 +223,7 @@ def best_test_accuracy(name, depth):
 
 
 # %% jupyter={"source_hidden": true} cellView="form" tags=["nbval-ignore-output", "hide-input"]
-# Draws the test accuracy of the six networks with 20 and with 40 layers.
+# Draws the test accuracy of the six networks with 20 and 40 layers.
 from helpers.statistics import mean_interval
 
 figure, axis = plots.new_figure(width=8.5, height=3.6)
@@ -206,20 +233,20 @@ for i, depth in enumerate((20, 40)):
     rows = np.arange(len(networks)) + 0.18 * (2 * i - 1)
     ends = [(one.mean - one.low, one.high - one.mean) for one in found]
     axis.errorbar([100 * one.mean for one in found], rows, capsize=3,
-                  xerr=100 * np.clip(ends, 0, None).T, linestyle="none",
-                  color=plots.COLORS[i], marker=plots.MARKERS[i], label=f"{depth} layers")
-    each = (f"{name} {one.mean:.0%}" for name, one in zip(networks, found, strict=True))
-    said.append(f"{depth} layers: " + ", ".join(each))
+                  xerr=100 * np.clip(ends, 0, None).T, label=f"{depth} layers",
+                  color=plots.COLORS[i], marker=plots.MARKERS[i], linestyle="none")
+    each = (f"{name} {100 * one.mean:.0f} %" for name, one in zip(networks, found))
+    said.append(f"With {depth} layers: " + ", ".join(each))
 axis.axvline(100 * dataset.chance, color="#555555", linestyle=":")
 axis.set_yticks(range(len(networks)), networks)
 axis.set(xlabel="test accuracy (%), dotted: guessing", xlim=(0, 102))
 axis.invert_yaxis()
 axis.legend(frameon=False, loc="upper right")
-plots.Plot(figure, "; ".join(said) + ". Each at its best rate, 95 % intervals.")
+plots.Plot(figure, ". ".join(said) + ". Each at its best rate, 95 % intervals.")
 
 # %% [markdown]
-# A network "trains" here if it comes most of the way from guessing to the best of the six with as many layers. That way
-# is 0 for guessing and 1 for the best, so the measure means the same on any data.
+# The next cell computes the share of the way from guessing to the best network for each network of 40 layers. A network
+# that is in neither list is undecided.
 
 # %%
 from helpers.statistics import share_of_reachable
@@ -234,24 +261,26 @@ train = [name for name, share in shares.items() if share.low > 0.8]
 print("40 layers, train:", ", ".join(train))
 do_not = [name for name, share in shares.items() if share.high < 0.5]
 print("40 layers, do not:", ", ".join(do_not))
+with_skip = [networks[name].get("skip", True) for name in train]
+print("every network that trains has skip connections:", all(with_skip))
 
 # %% tags=["nbval-ignore-output"]
 predictions.compare(
     "09, which networks train", my_prediction, set(train),
-    why="Many people name the two with BatchNorm. Compare the plain network with "
-    "BatchNorm and the residual network whose branches start at 0.",
+    why="Many people name the two networks with BatchNorm. Compare the results of "
+    "`plain + BatchNorm` and `residual + zero start`.",
 )
 
 # %% [markdown]
-# Read the list of the networks that train: all of them are residual, and in all of them each branch starts small beside
-# the signal, or is kept in scale. Batch Normalization does that, Layer Normalization does it too, and so does a factor
-# that starts at 0. Read the other list as well: Batch Normalization in a *plain* network of 40 layers is not enough. There
-# the gradient grows by a constant factor from layer to layer, as you saw with 20 layers in
-# [03](03_keras_sequential.ipynb).
+# Read the list of the networks that train: all of them are residual, and in each of them something keeps the deep branches
+# small beside the signal in a new network. With Batch Normalization you saw it in the first figure. Layer Normalization
+# does so for the same reason, because it divides by the size of the signal too. With the zero start the branches are 0.
 #
-# So what made very deep networks practical? The skip connection, *together* with something that keeps its branches small
-# at the start. In 2015 that something was Batch Normalization. (Our networks are made of Dense layers, so that they train
-# in seconds. The studies on the card used convolutional networks on large images.)
+# Read the other list as well: Batch Normalization in a *plain* network of 40 layers is not enough. There the gradient grows
+# by a constant factor from layer to layer, as you saw with 20 layers in [03](03_keras_sequential.ipynb).
+#
+# So what made very deep networks practical? Our networks point to the skip connection, *together* with something that keeps
+# the branches small at the start. In the first residual networks, of 2015, that something was Batch Normalization.
 #
 # ## The verdict
 
@@ -259,11 +288,11 @@ predictions.compare(
 from helpers import claims
 
 card = claims.verdict("C9", {
-    "residual_with": shares["residual, BatchNorm"],
+    "residual_with": shares["residual + BatchNorm"],
     "residual_without": shares["residual"],
-    "plain_with": shares["plain, BatchNorm"],
-    "zero_branch": shares["residual, branch starts at 0"],
-    "layer_norm": shares["residual, LayerNorm"],
+    "plain_with": shares["plain + BatchNorm"],
+    "zero_branch": shares["residual + zero start"],
+    "layer_norm": shares["residual + LayerNorm"],
 })
 card
 
@@ -273,17 +302,21 @@ claims.record(card, dataset, **settings_of)
 print(card.word)
 
 # %% [markdown]
+# The studies on the card used convolutional networks, most of them on large images. Our networks have small Dense layers, so
+# that the whole comparison takes minutes.
+#
 # ## What to take along
 
 # %%
 predictions.summary()
 
 # %% [markdown]
-# - In a residual network, each block adds a branch to the signal. Without normalisation the signal's variance doubles at
-#   each block; with Batch Normalization it grows by 1, so the branches shrink beside it like $1/\sqrt{k}$.
-# - A very deep network needs the skip connection *and* branches that start small. Batch Normalization is one way to get
-#   the second, and not the only one.
-# - Batch Normalization alone does not make a plain network of 40 layers train.
+# - In a residual network, each block adds a branch to the signal. Without normalisation the variance of the signal doubles
+#   at each block. With Batch Normalization the variance grows by about 1, so the size of branch $k$ as a share of its signal
+#   falls like $1/\sqrt{k}$.
+# - Of our six networks, those with skip connections *and* with branches that start small beside the signal train with 40
+#   layers in 120 steps. Batch Normalization is one way to such branches, and not the only one.
+# - Batch Normalization alone did not make our plain network of 40 layers train.
 #
 # ## Where to go next
 #

@@ -2,17 +2,20 @@
 # # 10 · More exercises, and a clinic
 #
 # **Time:** about 100 minutes, in as many sittings as you like · **Before this:** [08](08_beyond_the_lesson.ipynb) for the
-# first five exercises, [05](05_training_and_inference.ipynb) and [06](06_batchnorm_vs_dropout.ipynb) for the clinic
+# first four exercises, [05](05_training_and_inference.ipynb) for the fifth, and [05](05_training_and_inference.ipynb) and
+# [06](06_batchnorm_vs_dropout.ipynb) for the clinic
 #
 # After this notebook you will have written the statistics of a convolution, Layer and Group Normalization and a backward
-# pass, you will have fine-tuned a trained network, and you will have found six faults that people really make.
+# pass, you will have put a new output layer on a trained network, and you will have found six mistakes that people really
+# make.
 
 # %% tags=["setup"]
 import helpers  # noqa: F401
 
 # %% [markdown]
 # Answers and checks work as in [07](07_exercises.ipynb): write your answer where it says `# YOUR CODE HERE`, run the cell,
-# then the check below it. `hint("layer_norm")` gives a hint, and an exercise that you leave alone says "not attempted".
+# then the check below it. `hint("layer_norm")` gives a hint. The check of an exercise that you leave alone says "not
+# attempted".
 
 # %%
 import numpy as np
@@ -31,7 +34,7 @@ hint("layer_norm")
 # %% [markdown]
 # ## Images and other normalisations
 #
-# The arrays of the first four exercises are NumPy's, and the features or channels are on the last axis.
+# In the first four exercises the arrays are NumPy's, and their last axis holds the features or channels.
 
 # %% [markdown]
 # ### The statistics of a convolution
@@ -124,7 +127,8 @@ check("group_norm", group_norm)
 # *hard · about 15 minutes · 6 points*
 #
 # Given the gradient dy at the output of Layer Normalization, return the gradients for x, gamma and beta. The paths are
-# those of Batch Normalization in [02](02_batchnorm_from_scratch.ipynb), but gamma stands in another place: why?
+# those of Batch Normalization in [02](02_batchnorm_from_scratch.ipynb), but gamma must be multiplied in before the means
+# are taken: why?
 
 
 # %% nbgrader={"schema_version": 3, "grade_id": "layer_norm_backward", "solution": true, "grade": false, "locked": false, "task": false}
@@ -156,9 +160,9 @@ check("layer_norm_backward", layer_norm_backward)
 #
 # *hard · about 15 minutes · 6 points*
 #
-# The next cell trains a network with Batch Normalization on the images of the first five classes. Adapt it to the other
-# five, for which you get 60 images only: a new output layer learns, and everything before it stays as it is, the moving
-# statistics of Batch Normalization included.
+# The next cell trains a network with Batch Normalization on the images of the first five classes. Adapt this network to the
+# other five classes, for which you get only 60 images: a new output layer learns, and everything before it stays as it is,
+# the moving statistics of Batch Normalization included.
 
 # %%
 from helpers.data import load
@@ -212,9 +216,9 @@ check("transfer", transfer)
 #
 # Six programs that people could have asked about in a forum. Each runs without an error, and each is wrong.
 #
-# For each case: repair the function where it stands, and set the letter of the cause. Run the cell, the one below it,
-# which shows the symptom, and then the check. After the repair the symptom should be gone. Three points go to the repair
-# and one to the cause.
+# For each case: repair the function where it stands, and set the letter of the cause. Then run three cells: yours, the next
+# one, which shows the symptom, and the check. After the repair the symptom should be gone. Three points go to the repair and
+# one to the cause.
 
 # %% [markdown]
 # ### Case 1: averages that never move
@@ -224,7 +228,8 @@ check("transfer", transfer)
 # > I wrote my own training loop, because I want to log things. It trains, and the loss falls a little. But after 20 steps
 # > on data that are all 5, BatchNorm says that their mean is 0 and their variance 1. Is the layer broken?
 #
-# `train_epoch` trains on each batch once and returns the losses, each from before its update.
+# `train_epoch` trains on each batch once and returns the losses, each computed before the update on that batch. After the
+# repair the averages move. In 20 steps they cover only a part of their way to 5 and 0.
 #
 # What is the cause?
 #
@@ -281,12 +286,12 @@ check("clinic_1", (train_epoch, cause_1))
 # *hard · about 12 minutes · 4 points*
 #
 # > My pretrained base was frozen, and the new output layer learned well. Then I unfroze the base, to fine-tune it with a
-# > learning rate of 0.00001 on a few images, in batches of 4. After *one epoch* everything that it knew is gone. I have
-# > read that `base(inputs, training=False)` helps; in my Keras 3 it changes nothing.
+# > learning rate of 0.00001 on a few images, in batches of 4. After *one epoch* everything that the base knew is gone. I
+# > have read that `base(inputs, training=False)` helps; in my Keras 3 it changes nothing.
 #
-# `add_head` puts a new output layer on the base. The base's kernels have to stay trainable, and its BatchNorm layers, one
-# of them in a block inside the base, have to keep the statistics of the pretraining. (You return the model without
-# compiling it; that is done outside.)
+# `add_head` puts a new output layer on the base. The base's kernels have to stay trainable. Its BatchNorm layers, one of
+# them in a block inside the base, have to keep the statistics of the pretraining and normalise with them. (Return the model
+# without compiling it: the next cell compiles it.)
 #
 # What is the cause?
 #
@@ -351,8 +356,8 @@ check("clinic_2", (add_head, cause_2))
 # *easy · about 6 minutes · 4 points*
 #
 # > Our sensor images come as (batch, 3 channels, 4 rows, 5 columns): temperature, pressure and humidity. BatchNorm should
-# > bring the three to one scale. Behind it the pressure is still far above the others, and gamma has 5 entries, although
-# > there are 3 channels.
+# > bring the three to one scale. But in its output the pressure is still far above the others, and gamma has 5 entries,
+# > although there are 3 channels.
 #
 # `build_front_end` returns a model that normalises the images and applies relu; its output has the layout of its input.
 #
@@ -410,10 +415,10 @@ check("clinic_3", (build_front_end, cause_3))
 # *medium · about 8 minutes · 4 points*
 #
 # > I have 33 rows and train in batches of 8. In every epoch the loss is fine for four steps and jumps in the last one,
-# > whatever the learning rate. I looked at what leaves BatchNorm: in the last step it is 0 in every column.
+# > whatever the learning rate. I looked at the output of BatchNorm: in the last step it is 0 in every column.
 #
-# `make_batches` returns the batches of one epoch as a list of pairs (x, y). It has to work for any number of rows from
-# `batch_size` on, and for any `batch_size` of at least 2. You may lose the rows that do not fill a batch.
+# `make_batches` returns the batches of one epoch as a list of pairs (x, y). It has to work for any `batch_size` of at least
+# 2 and for any number of rows of at least `batch_size`. You may lose the rows that do not fill a batch.
 #
 # What is the cause?
 #
@@ -463,12 +468,12 @@ check("clinic_4", (make_batches, cause_4))
 #
 # *hard · about 10 minutes · 4 points*
 #
-# > BatchNorm is there to give variance 1, I thought. In training it does. As soon as the model predicts, on the *same*
-# > rows, what leaves the two BatchNorm layers has a variance far below 1, and the output layer gets numbers that it was
-# > never trained with. Ten times as many steps do not help.
+# > BatchNorm is there to give variance 1, I thought. In training it does. But when the model predicts, on the *same* rows,
+# > the outputs of the two BatchNorm layers have a variance far below 1, and the output layer gets numbers that it was never
+# > trained with. Ten times as many steps do not help.
 #
-# `build_model` returns the network. Keep both BatchNorm layers and one Dropout with rate 0.5, and no prediction may be
-# dropped.
+# `build_model` returns the network. Keep both BatchNorm layers and one Dropout with rate 0.5, and do not put Dropout after
+# the last Dense layer, where it would set predictions to 0.
 #
 # What is the cause?
 #
@@ -539,8 +544,8 @@ check("clinic_5", (build_model, cause_5))
 # *medium · about 8 minutes · 4 points*
 #
 # > I brought a trained network from PyTorch to Keras: Linear, BatchNorm1d, ReLU, Linear, all weights copied and checked.
-# > The outputs are nearly the same, but not quite, and one unit is far off. It is one of those whose variance is small. And
-# > when I train on, the moving averages jump after the first batch.
+# > The outputs are nearly the same, but not quite, and the units with a small variance are far off. And when I train on, the
+# > moving averages jump after the first batch.
 #
 # `to_keras` makes the Keras model from PyTorch's `state_dict`, given as NumPy arrays. In PyTorch the layer was
 # `BatchNorm1d(4, eps=1e-5, momentum=0.1)`, the defaults.
@@ -550,7 +555,7 @@ check("clinic_5", (build_model, cause_5))
 # - **a** The two libraries round float32 differently
 # - **b** PyTorch's running variance is unbiased, so it has to be multiplied by (N − 1) / N
 # - **c** BatchNorm's gamma and running variance have changed places
-# - **d** The constants are not those of PyTorch: epsilon is larger, and momentum counts from the other side
+# - **d** Two constants are wrong: epsilon is larger than PyTorch's, and momentum weighs the old value in Keras
 
 
 # %% nbgrader={"schema_version": 3, "grade_id": "clinic_6", "solution": true, "grade": false, "locked": false, "task": false}
@@ -610,6 +615,9 @@ x = np.sqrt(running_var)  # one standard deviation above the mean
 print("running_var      ", running_var)
 print("x_hat in PyTorch ", (x / np.sqrt(running_var + 1e-5)).round(3))
 print("x_hat in Keras   ", norm(x[None]).numpy()[0].round(3))
+
+norm(np.ones((8, 4)), training=True)  # one more batch, in which every unit is 1
+print("moving mean then: PyTorch 0.1, Keras", norm.moving_mean.numpy()[0].round(3))
 
 # %% nbgrader={"schema_version": 3, "grade_id": "clinic_6_check", "solution": false, "grade": true, "locked": true, "task": false}
 check("clinic_6", (to_keras, cause_6))

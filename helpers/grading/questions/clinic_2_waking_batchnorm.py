@@ -84,13 +84,13 @@ class WakingBatchNorm(ClinicQuestion):
             "The learning rate is too high, so the pretrained kernels are destroyed",
             False,
             "with 0.00001 no kernel moves far in one epoch. What is lost is lost through the moving averages, "
-            "which know no learning rate.",
+            "which move as fast at any learning rate.",
         ),
         "b": Cause(
             "With `trainable = True` BatchNorm is in training mode again: it uses small batches and moves its averages",
             True,
-            "`fit` calls the model in training mode, and a BatchNorm that is trainable follows. Its averages leave "
-            "what the kernels behind it were trained with.",
+            "`fit` calls the model in training mode, and a BatchNorm that is trainable follows. Its averages move "
+            "away from those with which the kernels after it were trained.",
         ),
         "c": Cause(
             "The new output layer overfits the small data set",
@@ -102,7 +102,7 @@ class WakingBatchNorm(ClinicQuestion):
             "The model was not compiled again after `trainable` was changed",
             False,
             "`add_head` makes a new model, which is compiled for the first time. Without compiling, nothing would "
-            "change: BatchNorm would go on sleeping.",
+            "change: BatchNorm would stay in inference mode.",
         ),
     }
 
@@ -125,9 +125,10 @@ class WakingBatchNorm(ClinicQuestion):
 
     misconceptions = (
         Misconception(
-            "The BatchNorm layers of the base are still awake: in `fit` they use the statistics of each batch, and "
-            "their moving averages leave those of the pretrained network. (With `base(inputs, training=False)` too: "
-            "in a functional model Keras 3 puts the mode of the outer call in its place.)",
+            "In `fit` the BatchNorm layers of the base are still in training mode: they use the statistics of each "
+            "batch, and their moving averages leave those of the pretrained network. (With "
+            "`base(inputs, training=False)` too: in a functional model Keras 3 puts the mode of the outer call in its "
+            "place.)",
             _add_head_with(lambda base: None),
         ),
         Misconception(
@@ -136,12 +137,12 @@ class WakingBatchNorm(ClinicQuestion):
             _add_head_with(_freeze(lambda base: [base])),
         ),
         Misconception(
-            "The BatchNorm inside the base's block is still awake: a loop over `base.layers` does not look into a "
+            "The BatchNorm inside the base's block is still trainable: a loop over `base.layers` does not look into a "
             "nested model. Go through the block's layers too.",
             _add_head_with(_freeze(lambda base: [one for one in base.layers if hasattr(one, "moving_variance")])),
         ),
         Misconception(
-            "The block is frozen with its kernel, and the BatchNorm outside of it is still awake. "
+            "The block is frozen with its kernel, and the BatchNorm outside of it is still trainable. "
             "Freeze both BatchNorm layers, and nothing else.",
             _add_head_with(_freeze(lambda base: [one for one in base.layers if hasattr(one, "layers")])),
         ),

@@ -50,13 +50,14 @@ class LastBatchOfOne(ClinicQuestion):
         "a": Cause(
             "The last batch is one row: the row is its own mean, so BatchNorm turns any input into beta",
             True,
-            "x − mean is 0 for a batch of one row, so the output is beta whatever the row was: the step learns from "
-            "noise, and the moving variance is told 0.",
+            "x − mean is 0 for a batch of one row, so the output is beta whatever the row was: the step learns "
+            "nothing about the row, and the moving variance moves towards 0.",
         ),
         "b": Cause(
             "The rows are not shuffled, so the last batch is always the same",
             False,
-            "shuffling puts another row at the end, and that row is as alone. Shuffling is good for other reasons.",
+            "shuffling puts another row at the end, and that row is alone in its batch too. Shuffling is good "
+            "for other reasons.",
         ),
         "c": Cause(
             "Epsilon is too small for the last batch",

@@ -86,10 +86,11 @@ class FromPyTorch(ClinicQuestion):
             "then every unit would be wrong. Here units with a large variance agree to three digits.",
         ),
         "d": Cause(
-            "The constants are not those of PyTorch: epsilon is larger, and momentum counts from the other side",
+            "Two constants are wrong: epsilon is larger than PyTorch's, and momentum weighs the old value in Keras",
             True,
-            "Keras adds 1e-3 where PyTorch adds 1e-5, which matters where the variance is small. And PyTorch's "
-            "momentum 0.1 is Keras' 0.9, which matters as soon as you train on.",
+            "Keras adds 1e-3 where PyTorch adds 1e-5, which matters where the variance is small. And momentum is the "
+            "weight of the new value in PyTorch and of the old one in Keras: 0.1 there is 0.9 here, which matters as "
+            "soon as you train on.",
         ),
     }
 

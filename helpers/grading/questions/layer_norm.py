@@ -61,7 +61,7 @@ class LayerNorm(CodeQuestion):
     explains = (("could not be broadcast", KEEP_DIMENSIONS),)
     may_be_list = True
     hints = (
-        "Every example is compared with itself. Which axis holds the features of one example?",
+        "Every position is normalised with its own mean and variance. Which axis holds the features of one position?",
         "Mean and variance over `axis=-1` with `keepdims=True`; then normalise, scale by gamma and shift by beta.",
     )
     try_first = "Normalise one row alone, then the same row in a batch. Layer Normalization gives the same twice."

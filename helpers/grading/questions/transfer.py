@@ -120,8 +120,8 @@ class Transfer(KerasQuestion):
 
     misconceptions = (
         Misconception(
-            "Batch Normalization has woken up: only layers with a kernel are frozen, so its averages, gamma and beta "
-            "follow the new data. Freeze the whole body: `body.trainable = False`.",
+            "Batch Normalization is in training mode, because only layers with a kernel are frozen: its averages, "
+            "gamma and beta follow the new data. Freeze the whole body: `body.trainable = False`.",
             _transfer_with(_freeze_kernels),
         ),
         Misconception(
