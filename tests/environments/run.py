@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -131,20 +132,20 @@ def main(place, python, names):
         else:
             os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # the kernels inherit it
         install_kernel(scratch / "jupyter", python, environment)
-        failed = {}
-        for path in sorted((course / "notebooks").glob("*.ipynb")):
-            if names and path.stem not in names:
-                continue
-            folder = path.parent
-            if place == "colab":
-                folder = scratch / "content" / path.stem
+        paths = [path for path in sorted((course / "notebooks").glob("*.ipynb")) if not names or path.stem in names]
+        folders = [path.parent for path in paths]
+        if place == "colab":
+            folders = [scratch / "content" / path.stem for path in paths]
+            for path, folder in zip(paths, folders, strict=True):
                 folder.mkdir(parents=True)
                 shutil.copy(path, folder)
-            found, seconds, peak, said = run(path, folder)
-            state = "failed" if found else "ok"
-            print(f"{path.stem:<28} {state:<7} {seconds:4.0f} s  {peak:5d} MB  {said}", flush=True)
-            if found:
-                failed[path.stem] = found
+        failed = {}
+        with ThreadPoolExecutor(2 if place == "colab" else 1) as pool:  # two cores there, one on Binder
+            for path, (found, seconds, peak, said) in zip(paths, pool.map(run, paths, folders), strict=True):
+                state = "failed" if found else "ok"
+                print(f"{path.stem:<28} {state:<7} {seconds:4.0f} s  {peak:5d} MB  {said}", flush=True)
+                if found:
+                    failed[path.stem] = found
         for name, found in failed.items():
             print(f"\n{name}:", *found, sep="\n")
         return 1 if failed else 0
